@@ -1,0 +1,293 @@
+"""Audio in and out: files and arrays of any rate and width become (N,) float32 mono at 16 kHz.
+
+Full scale is 1.0. Everything is checked here, at the door, so that the modules behind it can trust it.
+"""
+
+import math
+import operator
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+SAMPLE_RATE = 16_000  # Hz
+WINDOW_S = 5.0  # s
+MAX_CHANNELS = 64  # more is a transposed array or a broken header, not music
+MAX_AMPLITUDE = 1_000.0  # full scales; more is integer samples in a float array
+MARGIN_S = 0.1  # s read on either side of a part: longer than the resampler's filter rings
+UNKNOWN_BYTES = 0x7FFF_F000  # a WAV written to a pipe carries at least this as the size of its data
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file's header says: rate in Hz, length in samples per channel at that rate, channels."""
+
+    sample_rate: int
+    n_samples: int
+    n_channels: int
+
+    @property
+    def duration_s(self):
+        """Length in seconds."""
+        return self.n_samples / self.sample_rate
+
+
+def read(path, rate=SAMPLE_RATE, start_s=0.0, duration_s=None):
+    """Read a file, or a part of one, as mono.
+
+    A part equals the same samples of the whole file: a margin on both sides is read and resampled with it, so
+    that no resampling edge falls inside a window.
+
+    Args:
+        path: WAV, FLAC, OGG or MP3 (whatever libsndfile reads), any rate, 1 to 64 channels.
+        rate: Hz wanted; the resampler is soxr HQ.
+        start_s: first moment wanted, in seconds, >= 0.
+        duration_s: length wanted, in seconds; None reads to the end of the file.
+    Returns:
+        (N,) float32, mean of the channels; N = round(duration_s * rate), zeros only past the end of the file.
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: unreadable, empty or cut-off file, NaN or infinite samples, a negative start or length.
+    """
+    rate = check_rate(rate)
+    if not (math.isfinite(start_s) and start_s >= 0):
+        raise ValueError(f"start_s: {start_s} s; it must be 0 or more")
+    if duration_s is not None and not (math.isfinite(duration_s) and duration_s > 0):
+        raise ValueError(f"duration_s: {duration_s} s; it must be more than 0, or None for the whole file")
+    with _open(path) as file:
+        from_hz, total = file.samplerate, file.frames
+        whole = round(total * rate / from_hz)
+        start = round(start_s * rate)
+        n = whole - start if duration_s is None else round(duration_s * rate)
+        if duration_s is None and n <= 0:
+            raise ValueError(f"{path}: start_s = {start_s} s is past its end ({total / from_hz:.2f} s)")
+        # Input frames that fall exactly on output samples: from there on both grids agree.
+        step = from_hz // math.gcd(from_hz, rate)
+        margin = math.ceil(MARGIN_S * from_hz)
+        first = max(0, start * from_hz // rate - margin) // step * step
+        last = min(total, math.ceil((start + n) * from_hz / rate) + margin)
+        if first >= last:
+            return np.zeros(n, dtype=np.float32)
+        mono = _read_frames(file, path, first, last - first)
+    resampled = resample(mono, from_hz, rate)[start - first * rate // from_hz :][:n]
+    return np.pad(resampled, (0, n - len(resampled)))
+
+
+def info(path):
+    """Read a file's header.
+
+    Args:
+        path: an audio file.
+    Returns:
+        `AudioInfo`.
+    Raises:
+        FileNotFoundError, ValueError: as `read`.
+    """
+    with _open(path) as file:
+        return AudioInfo(file.samplerate, file.frames, file.channels)
+
+
+def resample(x, from_hz, to_hz):
+    """Change the sample rate with soxr's HQ filter.
+
+    Args:
+        x: (N,) float32.
+        from_hz, to_hz: whole numbers of Hz.
+    Returns:
+        (round(N * to_hz / from_hz),) float32; x itself where the rates agree.
+    """
+    from_hz, to_hz = check_rate(from_hz), check_rate(to_hz)
+    if from_hz == to_hz or len(x) == 0:
+        return x
+    return np.asarray(soxr.resample(x, from_hz, to_hz, quality="HQ"), dtype=np.float32)
+
+
+def to_mono(x, rate=SAMPLE_RATE, name="array"):
+    """Check an array and average its channels; the rate stays as it is (see `resample`).
+
+    Integers are divided by their full range: int16 by 32,768, int32 by 2**31; unsigned ones are centred first
+    (uint8: (x - 128) / 128). 64-bit integers have no agreed full range and are refused.
+
+    Args:
+        x: (N,), (N, channels) or (channels, N), array or tensor; the shorter axis is channels, at most 64.
+        rate: Hz, checked only.
+        name: what an error message calls it.
+    Returns:
+        (N,) float32, full scale 1.0.
+    Raises:
+        ValueError: empty, NaN or infinite, shape or type that is not audio, more than 1,000 times full scale.
+    """
+    check_rate(rate, name)
+    x = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+    if x.ndim not in (1, 2):
+        raise ValueError(f"{name}: shape {x.shape}; expected (N,), (N, channels) or (channels, N)")
+    if x.size == 0:
+        raise ValueError(f"{name}: shape {x.shape} holds no samples")
+    if x.ndim == 2:
+        channels = min(x.shape)
+        if channels > MAX_CHANNELS:
+            raise ValueError(f"{name}: shape {x.shape} would be {channels} channels; at most {MAX_CHANNELS}")
+        if x.shape[0] == x.shape[1] > 1:
+            raise ValueError(f"{name}: shape {x.shape}: which axis is time? Average the channels first")
+    x = _to_float(x, name)
+    if x.ndim == 2:
+        x = x.mean(axis=int(x.shape[1] <= x.shape[0]), dtype=np.float64)
+    _check_samples(x, name)
+    return np.ascontiguousarray(x, dtype=np.float32)
+
+
+def write(path, x, rate=SAMPLE_RATE):
+    """Write 16-bit audio, to a temporary name first, so that a half-written file never carries the real one.
+
+    Args:
+        path: .wav or .flac; folders are made as needed.
+        x: (N,) or (N, channels) in [-1, 1]; what lies beyond is clipped.
+        rate: Hz.
+    """
+    path, rate = Path(path), check_rate(rate)
+    kind = path.suffix.lstrip(".").upper()
+    if kind not in ("WAV", "FLAC"):
+        raise ValueError(f"{path}: 16-bit audio is written as .wav or .flac, not {path.suffix!r}")
+    x = _to_float(np.asarray(x), str(path))
+    if not np.isfinite(x).all():
+        raise ValueError(f"{path}: not written, the samples hold NaN or infinity")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        soundfile.write(temporary, x, rate, subtype="PCM_16", format=kind)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def mix(clips):
+    """Sum clips of equal length into one sub-mix (Eq. 1).
+
+    Args:
+        clips: one or more (N,) arrays.
+    Returns:
+        (N,) float32; may exceed full scale, as sums do.
+    """
+    clips = [np.asarray(clip) for clip in clips]
+    lengths = {clip.shape for clip in clips}
+    if len(lengths) != 1:
+        raise ValueError(f"mix: expected clips of one length, found {sorted(lengths) or 'none'}")
+    return np.sum(clips, axis=0, dtype=np.float32)
+
+
+def rms_dbfs(x):
+    """Root mean square level in dB relative to full scale.
+
+    Args:
+        x: array of samples, full scale 1.0.
+    Returns:
+        dB: 0 for a full-scale square wave, -3 for a full-scale sine; -inf for silence and for no samples.
+    """
+    x = np.asarray(x, dtype=np.float64).ravel()
+    power = float(x @ x) / x.size if x.size else 0.0
+    return 10.0 * math.log10(power) if power > 0 else -math.inf
+
+
+def check_rate(rate, name="rate"):
+    """Return a sample rate as an int, or say why it is none (0, negative, 44100.5, text)."""
+    try:
+        hz = operator.index(int(rate)) if float(rate) == int(rate) else 0
+    except (TypeError, ValueError, OverflowError):
+        hz = 0
+    if not 1 <= hz <= 10_000_000:
+        raise ValueError(f"{name}: sample rate {rate!r} Hz; expected a whole number of Hz such as 44100")
+    return hz
+
+
+def _to_float(x, name):
+    """Integers to float by their full range, floats as they are."""
+    if x.dtype.kind in "iu" and x.dtype.itemsize <= 4:
+        half = 2.0 ** (8 * x.dtype.itemsize - 1)
+        return (x.astype(np.float64) - (half if x.dtype.kind == "u" else 0.0)) / half
+    if x.dtype.kind != "f":
+        raise ValueError(f"{name}: {x.dtype} samples; expected float (full scale 1) or 8- to 32-bit integers")
+    return x
+
+
+def _check_samples(x, name):
+    """Refuse NaN, infinity and samples far beyond full scale."""
+    bad = np.count_nonzero(~np.isfinite(x))
+    if bad:
+        raise ValueError(f"{name}: {bad} of {x.size} samples are NaN or infinite; repair or export it again")
+    peak = float(np.abs(x).max())
+    if peak > MAX_AMPLITUDE:
+        raise ValueError(f"{name}: samples reach {peak:.3g}, full scale is 1; divide integers by their range")
+
+
+def _open(path):
+    """Open an audio file, with one line about each way in which it may not be one."""
+    path = Path(path)
+    try:
+        with path.open("rb") as raw:
+            size = os.fstat(raw.fileno()).st_size
+            rate, n_bytes = _wav_header(raw) if size else (None, None)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise ValueError(f"{path}: is a directory; expected one audio file") from None
+    except PermissionError:
+        raise ValueError(f"{path}: permission denied") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be opened ({error.strerror})") from None
+    if size == 0:
+        raise ValueError(f"{path}: empty file (0 bytes)")
+    if rate == 0:
+        raise ValueError(f"{path}: its header says 0 Hz; export it again with a sample rate")
+    if n_bytes is not None and n_bytes[0] < n_bytes[1] < UNKNOWN_BYTES:
+        raise ValueError(f"{path}: cut off, holds {n_bytes[0]} of {n_bytes[1]} bytes of audio; copy it again")
+    try:
+        file = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".")
+        raise ValueError(f"{path}: no audio that can be read ({reason}); use WAV, FLAC, OGG or MP3") from None
+    if file.frames <= 0 or file.channels > MAX_CHANNELS:
+        found = "no samples" if file.frames <= 0 else f"{file.channels} channels (at most {MAX_CHANNELS})"
+        file.close()
+        raise ValueError(f"{path}: holds {found}")
+    return file
+
+
+def _wav_header(raw):
+    """Rate and (found, promised) bytes of a WAV's audio; libsndfile quietly shortens cut-off files itself."""
+    size = os.fstat(raw.fileno()).st_size
+    rate = None
+    head = raw.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return None, None
+    while len(chunk := raw.read(8)) == 8:
+        kind, length = struct.unpack("<4sI", chunk)
+        if kind == b"data":
+            return rate, (size - raw.tell(), length)
+        body = raw.read(length + length % 2)
+        if kind == b"fmt " and len(body) >= 8:
+            rate = struct.unpack_from("<I", body, 4)[0]
+    return rate, None
+
+
+def _read_frames(file, path, first, n):
+    """Frames [first, first + n) as mono, in blocks, so that a long stereo file is never held twice."""
+    mono, block, at = np.empty(n, dtype=np.float32), 1 << 20, 0
+    try:
+        file.seek(first)
+        while at < n:
+            frames = file.read(min(block, n - at), dtype="float32", always_2d=True)  # (frames, channels)
+            if len(frames) == 0:
+                break
+            mono[at : at + len(frames)] = frames[:, 0] if file.channels == 1 else frames.mean(axis=1)
+            at += len(frames)
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".").removeprefix("Error : ")
+        raise ValueError(f"{path}: damaged or cut off ({reason}); copy it again") from None
+    if at < n:
+        raise ValueError(f"{path}: cut off, {first + at} of {file.frames} samples can be read; copy it again")
+    _check_samples(mono, str(path))
+    return mono
