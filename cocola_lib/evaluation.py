@@ -1,0 +1,86 @@
+"""Evaluation: Eq. 4 for any K from one embedding pass, with intervals.
+
+All pairs of a frozen list are embedded once; their n x n similarities hold every batch of K windows that could be
+drawn from the list. Eq. 4 averaged over all of those batches has a closed form, so K = 2, 8, 16 and 64 cost one pass.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.special import gammaln
+
+N_BOOTSTRAP = 2000
+
+
+def hit_probability(similarities: np.ndarray, k: int) -> np.ndarray:
+    """Eq. 4 per anchor, averaged over all batches: the probability that its own positive wins among K.
+
+    Args:
+        similarities: (n, n), rows = anchors, column i = the positive of anchor i.
+        k: K, from 2 to n. One own positive and K - 1 of the n - 1 others, all subsets equally likely.
+
+    Returns:
+        (n,) in [0, 1]. Ties count as misses (a constant score is worth nothing), NaN likewise.
+
+    Raises:
+        ValueError: not square, or K outside 2..n.
+    """
+    s = np.asarray(similarities, dtype=np.float64)
+    if s.ndim != 2 or s.shape[0] != s.shape[1]:
+        raise ValueError(f"similarities has shape {s.shape}; a square matrix (anchors x positives) is needed")
+    n = len(s)
+    if not 2 <= k <= n:
+        raise ValueError(f"K is {k}; with {n} pairs it must lie in 2..{n}")
+    own = np.diag(s)[:, None]
+    others = ~np.eye(n, dtype=bool)
+    better = (~(s < own) & others).sum(axis=1)  # rivals that the positive does not beat
+    worse = n - 1 - better
+    # C(worse, K-1) / C(n-1, K-1): all K - 1 rivals come from those that it beats
+    enough = worse >= k - 1
+    w = np.where(enough, worse, k - 1)
+    log_p = gammaln(w + 1) - gammaln(w - k + 2) - gammaln(n) + gammaln(n - k + 1)
+    return np.where(enough, np.exp(log_p), 0.0)
+
+
+def bootstrap_interval(
+    values: np.ndarray, groups: Sequence[str], seed: int = 0, n_bootstrap: int = N_BOOTSTRAP
+) -> tuple[float, float]:
+    """95 % interval of the mean by resampling groups (tracks): windows of one track are not independent.
+
+    Args:
+        values: (n,) one value per pair.
+        groups: (n,) the track of each pair.
+
+    Returns:
+        (low, high); NaN where there is a single group.
+    """
+    codes, names = pd.factorize(np.asarray(groups))
+    if len(names) < 2:
+        return float("nan"), float("nan")
+    sums = np.bincount(codes, weights=np.asarray(values, dtype=np.float64))
+    counts = np.bincount(codes)
+    draws = np.random.default_rng(seed).integers(len(names), size=(n_bootstrap, len(names)))
+    means = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def accuracy_table(similarities: np.ndarray, ks: Sequence[int], groups: Sequence[str], seed: int = 0) -> pd.DataFrame:
+    """Accuracy (Eq. 4) for several K, with chance and a bootstrap interval over tracks.
+
+    Returns:
+        A tidy frame: k, accuracy, low, high, chance (all in [0, 1]), n_pairs, n_tracks. A K above the number of
+        pairs is left out.
+    """
+    rows = []
+    for k in ks:
+        if k > len(similarities):
+            continue
+        hits = hit_probability(similarities, k)
+        low, high = bootstrap_interval(hits, groups, seed)
+        rows.append(
+            {"k": k, "accuracy": hits.mean(), "low": low, "high": high, "chance": 1 / k}
+            | {"n_pairs": len(hits), "n_tracks": len(set(groups))}
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,46 @@
+"""Profiles: how much of the study runs. One table of numbers, in one place.
+
+`smoke` proves that everything executes, `quick` is for a student's laptop, `full` is real data, a GPU and the
+paper's settings.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The numbers that change between profiles."""
+
+    name: str
+    data_size: str  # of the miniatures, when data_root is not given
+    recipe: str  # the model that notebook 02 trains, see training.RECIPES
+    k: int  # K: windows per contrastive batch
+    n_steps: int  # optimiser steps
+    valid_every: int  # steps between validations
+    n_valid_pairs: int  # frozen validation pairs
+    n_test_pairs: int  # frozen test pairs per data set (capped by what the tracks hold)
+    n_side_steps: int  # steps of each small side-by-side run in notebook 02
+    n_workers: int  # loader processes
+    minutes: str  # what to expect for all notebooks together, for the reader
+
+
+PROFILES = {
+    p.name: p
+    for p in (
+        #       name     data     recipe          K   steps    valid  n_va  n_te  side  workers
+        Profile("smoke", "tiny", "hps-all-time", 8, 6, 3, 16, 24, 2, 0, "under 5 minutes on 2 cores"),
+        Profile("quick", "small", "hps-all-time", 32, 100, 20, 128, 192, 12, 0, "about 10 minutes on 2 cores"),
+        Profile("full", "large", "hps-all", 32, 500_000, 5_000, 1024, 2048, 2_000, 8, "days on one GPU"),
+    )
+}
+
+
+def get_profile(name: str) -> Profile:
+    """Look a profile up by name.
+
+    Raises:
+        ValueError: an unknown name; the message lists the known ones.
+    """
+    if name not in PROFILES:
+        raise ValueError(f"profile is {name!r}; use {', '.join(PROFILES)}")
+    return PROFILES[name]

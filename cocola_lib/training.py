@@ -1,0 +1,273 @@
+"""Training: Eq. 3 on batches of K windows, with Lightning (Sec. III-A and IV-B).
+
+Notebook 02 runs this and shows what it does; `python -m cocola_lib train` is the same from the command line.
+"""
+
+import logging
+import time
+import warnings
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from torch.utils.data import DataLoader
+
+from cocola_lib import checkpoints
+from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
+from cocola_lib.evaluation import bootstrap_interval, hit_probability
+from cocola_lib.features import MODES, mask_channels
+from cocola_lib.loss import contrastive_loss
+from cocola_lib.sampling import MAX_OVERLAP, PairDataset, PairSpec, WindowSampler
+from cocola_lib.tracks import Track
+
+MASKINGS = ("batch", "pair", "none")
+
+# The models by name. "hps-all" is the paper's COCOLA HPS All; "hps-all-time" keeps time in the embedding.
+RECIPES: dict[str, ModelConfig] = {
+    "all": ModelConfig(features="mel"),
+    "hps-all": ModelConfig(),
+    "hps-all-time": ModelConfig(pooling="time"),
+}
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """One run's settings; the defaults are the paper's where it states them.
+
+    Attributes:
+        k: K, windows per batch.
+        n_steps: optimiser steps.
+        seed: of weights, batches, masks and noise.
+        learning_rate: of Adam.
+        masking: which channel is silenced: "batch" draws one mode per step for all pairs, "pair" one per pair
+            (lets the encoder find its partner by the mask: accuracy sticks at 3/K), "none" keeps both.
+        max_overlap: r, between windows of one track in a batch.
+        single: one stem per member, not sub-mixes.
+        valid_every: steps between validations.
+        n_valid_pairs: frozen validation pairs, at most.
+        n_workers: loader processes.
+        data_start: set the projection from the first batch, so that embeddings start apart.
+    """
+
+    k: int = 32
+    n_steps: int = 100
+    seed: int = 0
+    learning_rate: float = 1e-3
+    masking: str = "batch"
+    max_overlap: float = MAX_OVERLAP
+    single: bool = False
+    valid_every: int = 20
+    n_valid_pairs: int = 128
+    n_workers: int = 0
+    data_start: bool = True
+
+    def __post_init__(self):
+        if self.masking not in MASKINGS:
+            raise ValueError(f"masking is {self.masking!r}; use {', '.join(MASKINGS)}")
+        if self.k < 2 or self.n_steps < 1 or self.valid_every < 1:
+            raise ValueError(
+                f"k = {self.k}, n_steps = {self.n_steps}, valid_every = {self.valid_every}; K >= 2, others >= 1"
+            )
+
+
+class ContrastiveModule(lightning.LightningModule):
+    """A `Cocola` model, its loss and its metrics, as Lightning wants them."""
+
+    def __init__(self, model: Cocola, settings: TrainSettings, valid_groups: list[str]):
+        super().__init__()
+        self.model, self.settings, self.valid_groups = model, settings, valid_groups
+        self._valid: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def draw_modes(self, k: int) -> list[str]:
+        """The channel masks of this step, one mode per pair; a function of (seed, step)."""
+        rng = np.random.default_rng([self.settings.seed, self.global_step, 2])
+        if self.settings.masking == "none" or self.model.front_end.n_channels == 1:
+            return ["both"] * k
+        if self.settings.masking == "batch":
+            return [MODES[rng.integers(3)]] * k
+        return [MODES[i] for i in rng.integers(3, size=k)]
+
+    def embed_pairs(self, anchors, positives, modes):
+        """(K, N) waveforms -> (K, D) embeddings of both sides; a pair's members share their mask."""
+        features = self.model.features(torch.cat([anchors, positives]))  # (2K, C, M, T)
+        if len(set(modes)) == 1:
+            features = mask_channels(features, modes[0])
+        else:
+            features = torch.cat([mask_channels(f[None], m) for f, m in zip(features, modes * 2, strict=True)])
+        return self.model.embed(features).chunk(2)
+
+    def training_step(self, batch, batch_idx):
+        h1, h2 = self.embed_pairs(*batch, self.draw_modes(len(batch[0])))
+        similarities = self.model.similarity(h1, h2)  # (K, K)
+        loss = contrastive_loss(similarities)
+        if not torch.isfinite(loss):
+            raise ValueError(f"the loss is {loss.item()} at step {self.global_step}; lower the learning rate")
+        hits = similarities.argmax(dim=1) == torch.arange(len(h1), device=self.device)
+        self.log_dict({"loss": loss, "accuracy": hits.float().mean()}, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch, batch_idx):
+        self._valid.append(self.embed_pairs(*batch, ["both"] * len(batch[0])))
+
+    def on_validation_epoch_end(self):
+        h1, h2 = (torch.cat(side) for side in zip(*self._valid, strict=True))
+        self._valid.clear()
+        similarities = self.model.similarity(h1, h2)
+        k = min(self.settings.k, len(h1))
+        hits = hit_probability(similarities.float().cpu().numpy(), k)
+        low, high = bootstrap_interval(hits, self.valid_groups[: len(hits)])
+        whole = len(h1) // k * k  # the loss on batches of the training's K, so that log K is its chance line
+        losses = [contrastive_loss(similarities[i : i + k, i : i + k]) for i in range(0, whole, k)]
+        self.log_dict(
+            {"valid_loss": torch.stack(losses).mean(), "valid_accuracy": hits.mean()}
+            | {"valid_low": low, "valid_high": high, "valid_k": float(k)}
+        )
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.model.parameters(), lr=self.settings.learning_rate)
+
+
+class ShowProgress(Callback):
+    """One line that updates in place, in a notebook or a terminal."""
+
+    def __init__(self):
+        self.handle = None
+
+    def on_train_start(self, trainer, module):
+        from IPython.display import display
+
+        self.started, self.handle = (
+            time.time(),
+            display({"text/plain": "training"}, raw=True, display_id=True),
+        )
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        if self.handle is None:
+            return
+        step, metrics = trainer.global_step, trainer.callback_metrics
+        rate = step * module.settings.k / (time.time() - self.started)
+        line = f"step {step}/{trainer.max_steps}  loss {metrics['loss']:.2f}  {rate:.0f} pairs/s"
+        if "valid_accuracy" in metrics:
+            line += f"  validation accuracy {metrics['valid_accuracy']:.2f} (K = {metrics['valid_k']:.0f})"
+        self.handle.update({"text/plain": line}, raw=True)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run leaves behind: the folder of its checkpoint, and its history."""
+
+    checkpoint: Path
+    history: pd.DataFrame  # step, split, loss, accuracy, low, high
+
+
+def train(
+    config: ModelConfig,
+    settings: TrainSettings,
+    tracks: list[Track],
+    run_dir: str | Path,
+    provenance: dict | None = None,
+    progress: bool = True,
+) -> TrainResult:
+    """Train a model on the "train" tracks, watch the "valid" tracks, keep the best.
+
+    Args:
+        config: the model.
+        settings: the run.
+        tracks: with their splits; ids must not repeat between splits.
+        run_dir: gets `checkpoint/` (ours, best by validation accuracy), `history.csv` and `lightning/`.
+        provenance: stored in the checkpoint.
+        progress: show one updating line.
+
+    Raises:
+        ValueError: no train or valid tracks, too few windows for K, a NaN loss.
+    """
+    run_dir = Path(run_dir)
+    splits = {name: [t for t in tracks if t.split == name] for name in ("train", "valid")}
+    for name, members in splits.items():
+        if not members:
+            raise ValueError(f"no track in the {name} split; training needs train and valid tracks")
+    samplers = {
+        name: WindowSampler(members, max_overlap=settings.max_overlap, single=settings.single)
+        for name, members in splits.items()
+    }
+    train_set = PairDataset(samplers["train"], settings.k, settings.n_steps, settings.seed)
+    valid_specs = samplers["valid"].batch(settings.n_valid_pairs, settings.seed, 0, at_most=True)
+    torch.manual_seed(settings.seed)
+    model = Cocola(config)
+    if settings.data_start:
+        data_dependent_start(model, model.features(torch.cat(train_set[0])))
+    module = ContrastiveModule(model, settings, [spec.track_id for spec in valid_specs])
+    best = _fit(module, train_set, _valid_batches(samplers["valid"], valid_specs), run_dir, progress)
+    history = read_history(run_dir / "lightning" / "metrics.csv")
+    history.to_csv(run_dir / "history.csv", index=False)
+    training = asdict(settings) | {
+        "best_step": best["global_step"],
+        "datasets": sorted({track.dataset for track in splits["train"]}),
+        "n_train_tracks": len(splits["train"]),
+        "n_valid_pairs": len(valid_specs),
+    }
+    checkpoints.save(run_dir / "checkpoint", module.model.eval(), training=training, provenance=provenance)
+    return TrainResult(run_dir / "checkpoint", history)
+
+
+def _valid_batches(sampler: WindowSampler, specs: list[PairSpec]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """The frozen validation pairs as audio, read once: (32, N) anchors and positives per item."""
+    pairs = [tuple(torch.from_numpy(side) for side in sampler.audio(spec)) for spec in specs]
+    return [tuple(map(torch.stack, zip(*pairs[i : i + 32], strict=True))) for i in range(0, len(pairs), 32)]
+
+
+def _fit(module, train_set, valid_batches, run_dir, progress) -> dict:
+    """Run Lightning, load the weights of the best validation into `module`, return that checkpoint."""
+    settings = module.settings
+    keep = ModelCheckpoint(run_dir / "lightning", monitor="valid_accuracy", mode="max", save_last=True)
+    with quiet_lightning():
+        trainer = lightning.Trainer(
+            max_steps=settings.n_steps,
+            max_epochs=1,
+            val_check_interval=min(settings.valid_every, settings.n_steps),
+            callbacks=[keep] + [ShowProgress()] * progress,
+            logger=CSVLogger(run_dir, name="lightning", version=""),
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        loader = DataLoader(train_set, batch_size=None, num_workers=settings.n_workers)
+        trainer.fit(module, loader, valid_batches)
+    best = torch.load(keep.best_model_path, map_location="cpu", weights_only=True)
+    module.load_state_dict(best["state_dict"])
+    return best
+
+
+def read_history(metrics_csv: Path) -> pd.DataFrame:
+    """Lightning's metrics as a tidy frame: step, split ("train" or "valid"), loss, accuracy, low, high."""
+    raw = pd.read_csv(metrics_csv)
+    train_rows = raw.dropna(subset="loss")[["step", "loss", "accuracy"]].assign(split="train")
+    valid_rows = raw.dropna(subset="valid_loss").filter(regex="step|valid_")
+    valid_rows = valid_rows.rename(columns=lambda name: name.removeprefix("valid_")).assign(split="valid")
+    history = pd.concat([train_rows, valid_rows], ignore_index=True)
+    history["step"] += 1  # Lightning counts from 0: after this step's update
+    return history
+
+
+@contextmanager
+def quiet_lightning():
+    """Keep Lightning's advertisements out of notebooks; warnings that concern the music stay."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        warnings.filterwarnings("ignore", message=".*(num_workers|Checkpoint directory|LeafSpec|pkg_resources).*")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
