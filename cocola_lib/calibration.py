@@ -1,0 +1,209 @@
+"""Calibration: what a raw score means. Raw scores of two checkpoints cannot be compared; shares and odds can.
+
+A checkpoint remembers how it scores the true pairs and the random pairs of a named data set, per mode. A new score
+is then also "would beat x % of random pairs", and so many times likelier for a true pair than for a random one.
+"""
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cocola_lib import checkpoints
+
+N_QUANTILES = 201  # stored per distribution: every half per cent
+MIN_PAIRS = 8  # fewer say nothing about a distribution
+
+
+@dataclass(frozen=True)
+class ModeCalibration:
+    """Both distributions of one mode's scores, and the odds fitted to them.
+
+    `random_quantiles` and `true_quantiles` are 201 scores each, from the least to the greatest. Odds are
+    exp(intercept + slope * score), slope >= 0, at most `max_odds` and at least 1 / max_odds.
+    `auc` is the share of (true, random) pairs of scores in which the true one is higher: 0.5 is chance.
+    """
+
+    random_quantiles: list[float]
+    true_quantiles: list[float]
+    intercept: float
+    slope: float
+    max_odds: float
+    auc: float
+    n_true: int
+    n_random: int
+
+    def percentile(self, score):
+        """The share of random pairs that a score would beat, in per cent; ties count a half; NaN gives NaN."""
+        quantiles = self.random_quantiles
+        if math.isnan(score):
+            return math.nan
+        low, high = (int(np.searchsorted(quantiles, score, side)) for side in ("left", "right"))
+        if low == high and 0 < low < len(quantiles):  # strictly between two stored scores
+            low, high = low - 1, low
+            rank = low + (score - quantiles[low]) / (quantiles[high] - quantiles[low])
+        elif low == high:  # below or above them all
+            rank = 0 if low == 0 else len(quantiles) - 1
+        else:
+            rank = (low + high - 1) / 2
+        return 100.0 * rank / (len(quantiles) - 1)
+
+    def odds(self, score):
+        """How many times likelier the score is for a true pair than for a random one; 1 is undecided."""
+        if math.isnan(score):
+            return math.nan
+        limit = math.log(self.max_odds)
+        return math.exp(min(limit, max(-limit, self.intercept + self.slope * score)))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A checkpoint's score distributions on one data set: name of the set, and a `ModeCalibration` per mode."""
+
+    dataset: str
+    modes: dict[str, ModeCalibration]
+
+    def to_dict(self):
+        """For JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values):
+        """From JSON; ValueError where it is something else."""
+        try:
+            modes = {mode: ModeCalibration(**entry) for mode, entry in values["modes"].items()}
+            return cls(values["dataset"], modes)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"calibration: not readable ({error}); make it again with `calibrate`") from None
+
+
+def calibrate(scorer, pairs, dataset):
+    """Measure how a scorer rates true and random pairs.
+
+    The n true pairs give n true scores; every anchor with every other pair's positive gives n (n - 1) random
+    ones. Odds: logistic regression of true against random on the score, both classes weighted alike, so that
+    exp(intercept + slope * score) estimates p(score | true) / p(score | random); Platt's smoothed targets keep
+    the slope finite when the classes do not overlap. It rises with the score by construction (a slope below 0,
+    a model worse than chance, becomes 0: odds 1 everywhere). It never exceeds the number of true pairs.
+
+    Args:
+        scorer: a `Scorer`, or anything with `matrices(conditionings, accompaniments, modes)` and `modes`.
+        pairs: list of (anchor, positive), each a clip or path as `Scorer.score` takes them; 8 or more, hundreds
+            are better. Windows of 5 s give the distribution of single windows; a mean over many windows varies
+            less than they do, so that its percentile is on the safe side.
+        dataset: name of the data set, for the record.
+    Returns:
+        `Calibration`, not stored yet (see `store`).
+    Raises:
+        ValueError: too few pairs with finite scores.
+    """
+    pairs = list(pairs)
+    if len(pairs) < MIN_PAIRS:
+        raise ValueError(f"calibrate: {len(pairs)} pairs; {MIN_PAIRS} or more are needed, hundreds are better")
+    anchors, positives = zip(*pairs, strict=True)
+    matrices = scorer.matrices(anchors, positives, scorer.modes)
+    return Calibration(dataset, {mode: fit(*split(matrix)) for mode, matrix in matrices.items()})
+
+
+def split(matrix):
+    """Scores of true pairs (the diagonal) and of random pairs (the rest) of an (n, n) matrix, NaN left out."""
+    matrix = np.asarray(matrix, dtype=np.float64)
+    own = np.eye(len(matrix), dtype=bool)
+    return (scores[np.isfinite(scores)] for scores in (matrix[own], matrix[~own]))
+
+
+def fit(true, random):
+    """One mode's calibration from its scores.
+
+    Args:
+        true: (n_true,) finite scores of true pairs.
+        random: (n_random,) finite scores of random pairs.
+    Returns:
+        `ModeCalibration`.
+    """
+    if min(len(true), len(random)) < MIN_PAIRS:
+        raise ValueError(
+            f"calibrate: {len(true)} true and {len(random)} random pairs sound in both sides; "
+            f"{MIN_PAIRS} or more of each are needed"
+        )
+    grid = np.linspace(0, 1, N_QUANTILES)
+    ranks = np.searchsorted(np.sort(random), true, "left") + np.searchsorted(np.sort(random), true, "right")
+    intercept, slope = _logistic(true, random)
+    return ModeCalibration(
+        random_quantiles=np.quantile(random, grid).tolist(),
+        true_quantiles=np.quantile(true, grid).tolist(),
+        intercept=intercept,
+        slope=slope,
+        max_odds=float(len(true)),
+        auc=float(ranks.mean() / 2 / len(random)),
+        n_true=len(true),
+        n_random=len(random),
+    )
+
+
+def store(folder, calibration):
+    """Write a calibration into a checkpoint's config.json, beside those of other data sets; the last one is used.
+
+    Args:
+        folder: a checkpoint in our format (a released .ckpt: `convert` it first).
+        calibration: `Calibration`.
+    """
+    folder = Path(folder)
+    if folder.is_file():
+        raise ValueError(f"{folder}: a file cannot hold a calibration; first: python -m cocola_lib convert")
+    config = checkpoints.read_config(folder)
+    stored = dict(config.get("calibration") or {})
+    stored.pop(calibration.dataset, None)
+    stored[calibration.dataset] = calibration.to_dict()
+    config["calibration"] = stored
+    temporary = folder / f".config.{os.getpid()}.tmp"
+    try:
+        temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        os.replace(temporary, folder / checkpoints.CONFIG)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def stored_calibration(config, dataset=None):
+    """The calibration in a checkpoint's config: of a named data set, or the last one; None where there is none."""
+    entries = config.get("calibration") or {}
+    if not entries and dataset is None:
+        return None
+    if dataset is None:
+        dataset = list(entries)[-1]
+    if dataset not in entries:
+        raise ValueError(f"calibration: none for {dataset!r}; this checkpoint has {list(entries) or 'none'}")
+    return Calibration.from_dict(entries[dataset])
+
+
+def _logistic(true, random):
+    """Intercept and slope of the log odds, classes weighted alike, by Newton's method on standardised scores."""
+    scores = np.concatenate([true, random])
+    centre, scale = scores.mean(), scores.std()
+    if scale == 0:
+        return 0.0, 0.0
+    x = np.stack([np.ones_like(scores), (scores - centre) / scale])  # (2, n)
+    n_true, n_random = len(true), len(random)
+    target = np.repeat([(n_true + 1) / (n_true + 2), 1 / (n_random + 2)], [n_true, n_random])
+    weight = np.repeat([0.5 / n_true, 0.5 / n_random], [n_true, n_random])
+    beta = np.zeros(2)
+
+    def loss(b):
+        z = b @ x
+        return float(weight @ (np.logaddexp(0, z) - target * z))
+
+    for _ in range(100):
+        p = 1 / (1 + np.exp(-(beta @ x)))
+        gradient = x @ (weight * (p - target))
+        hessian = (x * (weight * p * (1 - p))) @ x.T + 1e-9 * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        while loss(beta - step) > loss(beta) and np.abs(step).max() > 1e-10:
+            step = step / 2
+        beta = beta - step
+        if np.abs(step).max() < 1e-8:
+            break
+    slope = beta[1] / scale
+    return (0.0, 0.0) if slope <= 0 else (float(beta[0] - slope * centre), float(slope))

@@ -1,0 +1,140 @@
+"""Clips: files or arrays of any length, seen as a row of 5 s windows that are read when they are needed."""
+
+import math
+import os
+import warnings
+
+import numpy as np
+
+from cocola_lib import audio
+
+WINDOW = round(audio.WINDOW_S * audio.SAMPLE_RATE)  # samples
+TOLERANCE = 160  # samples: a "5 s" file may be 10 ms short after resampling or MP3 coding
+SILENCE_DBFS = -60.0  # dBFS RMS below which a window is silent
+BLOCK_S = 60.0  # s read from disk at once
+
+
+class Clip:
+    """One side of a pair: a path or an array, as windows of 5 s at 16 kHz.
+
+    Args:
+        source: path of an audio file, or samples as `audio.to_mono` takes them.
+        rate: Hz of an array; None means 16,000. Files know their own.
+        hop_s: seconds from one window to the next.
+        short: "pad" fills a clip shorter than a window with zeros and warns, "error" refuses it.
+        name: what messages call an array.
+    Raises:
+        FileNotFoundError, ValueError: as `audio.read` and `audio.to_mono`; a clip too short with short="error".
+    """
+
+    def __init__(self, source, rate=None, hop_s=2.5, short="pad", name="clip"):
+        if isinstance(source, (str, os.PathLike)):
+            self.path, self.samples, self.name = source, None, str(source)
+            header = audio.info(source)
+            self.n_samples = round(header.n_samples * audio.SAMPLE_RATE / header.sample_rate)
+        else:
+            rate = audio.SAMPLE_RATE if rate is None else rate
+            mono = audio.to_mono(source, rate, name)
+            self.path, self.name = None, name
+            self.samples = audio.resample(mono, rate, audio.SAMPLE_RATE)
+            self.n_samples = len(self.samples)
+        self.hop = _hop(hop_s)
+        self.padded = self.n_samples + TOLERANCE < WINDOW
+        if self.padded:
+            _too_short(self.name, self.n_samples, short)
+        self.n_windows = 1 + max(0, self.n_samples + TOLERANCE - WINDOW) // self.hop
+
+    def windows(self, n_windows=None):
+        """Yield the first `n_windows` windows (all: None) as (WINDOW,) float32, read a minute at a time."""
+        n_windows = self.n_windows if n_windows is None else min(n_windows, self.n_windows)
+        per_block = max(1, int(BLOCK_S * audio.SAMPLE_RATE - WINDOW) // self.hop)
+        for first in range(0, n_windows, per_block):
+            count = min(per_block, n_windows - first)
+            block = self._read(first * self.hop, (count - 1) * self.hop + WINDOW)
+            for t in range(count):
+                yield block[t * self.hop : t * self.hop + WINDOW]
+
+    def _read(self, start, n):
+        """Samples [start, start + n) at 16 kHz, zeros past the end."""
+        if self.path is not None:
+            return audio.read(self.path, audio.SAMPLE_RATE, start / audio.SAMPLE_RATE, n / audio.SAMPLE_RATE)
+        part = self.samples[start : start + n]
+        return np.pad(part, (0, n - len(part)))
+
+
+class Job:
+    """Windows to embed: (key, waveform) pairs that are read when asked for, and room for their embeddings."""
+
+    def __init__(self, windows):
+        self.windows = windows  # iterable of (key, (N,) float32)
+        self.embeddings = {}  # key -> (n_modes, D) float32
+        self.pending = 0
+        self.read = False
+        self.error = None
+
+
+class ClipJob(Job):
+    """Every sounding window of one clip, keyed by its number."""
+
+    def __init__(self, source, rate, hop_s):
+        super().__init__(())
+        clip = Clip(source, rate, hop_s)
+        self.n_windows = clip.n_windows
+        self.windows = ((t, window) for t, window in enumerate(clip.windows()) if not is_silent(window))
+
+
+class PairJob(Job):
+    """The windows of a pair in which both sides sound, keyed by (number, side)."""
+
+    def __init__(self, pair, rate, hop_s, short):
+        super().__init__(())
+        try:
+            names = ("conditioning", "accompaniment")
+            self.clips = [Clip(x, rate, hop_s, short, name) for x, name in zip(pair, names, strict=True)]
+        except (ValueError, FileNotFoundError) as error:
+            self.error = error
+            return
+        self.hop = self.clips[0].hop
+        self.n_windows = max(clip.n_windows for clip in self.clips)
+        self.padded = any(clip.padded for clip in self.clips)
+        self.sounding = [0, 0]
+        self.windows = self._read()
+
+    def _read(self):
+        common = min(clip.n_windows for clip in self.clips)
+        for t, windows in enumerate(zip(*(clip.windows(common) for clip in self.clips), strict=True)):
+            sounds = [not is_silent(window) for window in windows]
+            self.sounding = [n + s for n, s in zip(self.sounding, sounds, strict=True)]
+            if all(sounds):
+                yield from (((t, side), window) for side, window in enumerate(windows))
+        self.clips = [clip.name for clip in self.clips]
+
+    def why_silent(self):
+        """One line for a pair without a single window in which both sides sound."""
+        silent = [name for name, n in zip(self.clips, self.sounding, strict=True) if n == 0]
+        if silent:
+            return f"{' and '.join(silent)}: silent (below {SILENCE_DBFS:g} dBFS RMS) in every window"
+        return f"{self.clips[0]} and {self.clips[1]} never sound in the same window"
+
+
+def is_silent(window):
+    """Whether a window's RMS level is below -60 dBFS."""
+    return audio.rms_dbfs(window) < SILENCE_DBFS
+
+
+def _hop(hop_s):
+    """Seconds to samples, checked."""
+    if not (isinstance(hop_s, (int, float)) and math.isfinite(hop_s) and hop_s * audio.SAMPLE_RATE >= 1):
+        raise ValueError(f"hop_s: {hop_s!r} s; expected a positive number of seconds such as 2.5")
+    return round(hop_s * audio.SAMPLE_RATE)
+
+
+def _too_short(name, n_samples, short):
+    """Warn about a clip shorter than a window, or refuse it."""
+    found = f"{name}: {n_samples / audio.SAMPLE_RATE:.2f} s, shorter than a window of {audio.WINDOW_S:g} s"
+    if short == "pad":
+        warnings.warn(f"{found}; zero padded", UserWarning, stacklevel=4)
+    elif short == "error":
+        raise ValueError(f"{found}; give a longer clip, or short='pad'")
+    else:
+        raise ValueError(f"short: {short!r}; expected 'pad' or 'error'")
