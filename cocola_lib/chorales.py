@@ -199,6 +199,8 @@ def choose_phrases(chorale, seconds, longest_s, rng) -> tuple[float, float]:
     if len(breaks) < 3:  # no fermatas in the score: every two bars of four
         breaks = list(np.arange(chorale.pickup % 4, end, 8.0))
     breaks = sorted({float(b) for b in breaks if b < end} | {float(end)})
+    if seconds(end) - seconds(breaks[0]) <= longest_s:
+        return breaks[0], end
     runs = []
     for i, first in enumerate(breaks[:-1]):
         fitting = [b for b in breaks[i + 1 :] if seconds(b) - seconds(first) <= longest_s]
