@@ -4,8 +4,6 @@ Channel 0 keeps what lasts (harmonic: notes), channel 1 what strikes (percussive
 Used by notebooks 01 and 02.
 """
 
-import math
-
 import torch
 from torch import nn
 
@@ -20,6 +18,7 @@ AMIN = 1e-10  # power below which everything counts as silence
 TOP_DB = 80.0  # dB below the clip's own maximum where the scale ends
 
 KINDS = ("hps", "mel", "mel_htk")
+PATHS = ("auto", "numba", "torch")
 MODES = ("both", "harmonic", "percussive")
 
 
@@ -29,13 +28,15 @@ class FrontEnd(nn.Module):
     Args:
         kind: "hps": harmonic and percussive log-mel, two channels; "mel": one log-mel channel, not separated;
             "mel_htk": the released mel-only variant (HTK mel, dB relative to 1, no floor).
+        path: "numba" for processors, "torch" for any device, "auto" to choose by the waveforms' device.
     """
 
-    def __init__(self, kind="hps"):
+    def __init__(self, kind="hps", path="auto"):
         super().__init__()
-        if kind not in KINDS:
-            raise ValueError(f"unknown features {kind!r}: choose one of {', '.join(KINDS)}")
-        self.kind = kind
+        for name, value, choices in (("features", kind, KINDS), ("path", path, PATHS)):
+            if value not in choices:
+                raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(choices)}")
+        self.kind, self.path = kind, path
 
     @property
     def n_channels(self):
@@ -55,24 +56,44 @@ class FrontEnd(nn.Module):
         """
         waveforms = _checked(waveforms)
         if self.kind == "hps":
-            return hps_log_mel(waveforms)
+            return hps_log_mel(waveforms, self.path)
         return log_mel(waveforms, htk=self.kind == "mel_htk")
 
 
-def hps_log_mel(waveforms):
-    """Log-mel of what two median filters separate: (B, N) -> (B, 2, M, T) dB."""
-    magnitude = _stft(waveforms).abs()  # (B, F, T)
-    harmonic, percussive = _medians(magnitude)
-    mask = _soft_mask(harmonic, percussive)
-    powers = torch.stack([(magnitude * m).square() for m in (mask, 1 - mask)], dim=1)  # (B, 2, F, T)
-    return _relative_db(mel_filters(waveforms.device) @ powers)
+def hps_log_mel(waveforms, path="auto"):
+    """Log-mel of what two median filters separate: (B, N) -> (B, 2, M, T) dB.
+
+    A note is a horizontal line of the spectrogram: the median along time keeps it and drops attacks. An attack is a
+    vertical line: the median along frequency keeps it and drops notes. Soft masks of power 2 share out every cell.
+    """
+    filters = mel_filters(waveforms.device)
+    if path == "numba" or (path == "auto" and waveforms.device.type == "cpu"):
+        from cocola_lib.hps import hps_mel_power  # numba costs a second to import
+
+        window = torch.hann_window(WINDOW, dtype=torch.float64).numpy()
+        power = torch.from_numpy(
+            hps_mel_power(waveforms.numpy(), window, N_FFT, HOP, filters.numpy(), torch.get_num_threads())
+        )
+        return _relative_db(power)
+    from cocola_lib.medians import median_torch
+
+    magnitude = _stft_magnitude(waveforms)  # (B, F, T)
+    harmonic = median_torch(magnitude)
+    percussive = median_torch(magnitude.transpose(1, 2)).transpose(1, 2)
+    masks = _soft_mask(harmonic, percussive), _soft_mask(percussive, harmonic)
+    power = torch.stack([(magnitude * mask).square() for mask in masks], dim=1)  # (B, 2, F, T)
+    return _relative_db(filters @ power)
 
 
 def log_mel(waveforms, htk=False):
-    """Log-mel without separation: (B, N) -> (B, 1, M, T) dB."""
-    power = _stft(waveforms, "reflect" if htk else "constant").abs().square()
+    """Log-mel without separation: (B, N) -> (B, 1, M, T) dB; `htk` as the released mel-only variant."""
+    if htk and waveforms.shape[1] <= N_FFT // 2:
+        raise ValueError(
+            f"clip of {waveforms.shape[1]} samples: mel_htk mirrors edges and needs more than {N_FFT // 2}"
+        )
+    power = _stft_magnitude(waveforms, "reflect" if htk else "constant").square()
     mel = (mel_filters(waveforms.device, htk) @ power).unsqueeze(1)  # (B, 1, M, T)
-    return 10 * torch.log10(mel.clamp(min=AMIN)) if htk else _relative_db(mel)
+    return mel.clamp_(min=AMIN).log10_().mul_(10) if htk else _relative_db(mel)
 
 
 def mask_channels(features, mode):
@@ -130,42 +151,30 @@ def _checked(waveforms):
         )
     if not torch.isfinite(waveforms).all():
         raise ValueError("waveforms hold NaN or infinite samples: mend or leave out the clip")
-    return waveforms.float()
+    return waveforms.detach().float()
 
 
-def _stft(waveforms, pad_mode="constant"):
-    window = torch.hann_window(WINDOW, device=waveforms.device)
-    return torch.stft(
-        waveforms, N_FFT, HOP, WINDOW, window, center=True, pad_mode=pad_mode, return_complex=True
-    )
+def _stft_magnitude(waveforms, pad_mode="constant"):
+    """(B, N) -> (B, F, T); in double where the device has it, because -80 dB is close to float32's rounding."""
+    exact = torch.float32 if waveforms.device.type == "mps" else torch.float64
+    window = torch.hann_window(WINDOW, dtype=exact, device=waveforms.device)
+    clips = [  # one at a time stays in the cache
+        torch.stft(x, N_FFT, HOP, WINDOW, window, center=True, pad_mode=pad_mode, return_complex=True).abs().float()
+        for x in waveforms.to(exact).split(1 if waveforms.device.type == "cpu" else 64)
+    ]
+    return torch.cat(clips)
 
 
-def _medians(magnitude):
-    """Medians of 31 along time and along frequency of each (F, T), edges mirrored."""
-    import numpy as np
-    from scipy.ndimage import median_filter
-
-    array = magnitude.cpu().numpy()
-    harmonic = np.stack([median_filter(clip, size=(1, KERNEL), mode="reflect") for clip in array])
-    percussive = np.stack([median_filter(clip, size=(KERNEL, 1), mode="reflect") for clip in array])
-    return torch.from_numpy(harmonic).to(magnitude), torch.from_numpy(percussive).to(magnitude)
-
-
-def _soft_mask(harmonic, percussive):
-    """H^2 / (H^2 + P^2), a half where both are silent."""
-    largest = torch.maximum(harmonic, percussive)
+def _soft_mask(kept, other):
+    """kept^2 / (kept^2 + other^2), a half where both are silent."""
+    largest = torch.maximum(kept, other)
     silent = largest < torch.finfo(largest.dtype).tiny
     scale = torch.where(silent, torch.ones_like(largest), largest)
-    h, p = (harmonic / scale).square(), (percussive / scale).square()
-    return torch.where(silent, torch.full_like(h, 0.5), h / (h + p).clamp(min=0.5))
+    a, b = (kept / scale).square(), (other / scale).square()
+    return torch.where(silent, torch.full_like(a, 0.5), a / (a + b).clamp(min=0.5))
 
 
 def _relative_db(power):
-    """Power -> dB below the loudest cell of each channel, floor -80 dB: (B, C, M, T)."""
-    level = 10 * torch.log10(power.clamp(min=AMIN))
-    return (level - level.amax(dim=(-2, -1), keepdim=True)).clamp(min=-TOP_DB)
-
-
-def n_frames(n_samples):
-    """How many frames a clip of so many samples has."""
-    return 1 + math.floor(n_samples / HOP)
+    """Power -> dB below the loudest cell of each channel, floor -80 dB: (B, C, M, T), in place."""
+    level = power.clamp_(min=AMIN).log10_().mul_(10)
+    return level.sub_(level.amax(dim=(-2, -1), keepdim=True)).clamp_(min=-TOP_DB)
