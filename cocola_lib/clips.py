@@ -78,7 +78,11 @@ class ClipJob(Job):
 
     def __init__(self, source, rate, hop_s):
         super().__init__(())
-        clip = Clip(source, rate, hop_s)
+        try:
+            clip = Clip(source, rate, hop_s)
+        except (ValueError, FileNotFoundError) as error:
+            self.error = error
+            return
         self.n_windows = clip.n_windows
         self.windows = ((t, window) for t, window in enumerate(clip.windows()) if not is_silent(window))
 

@@ -1,5 +1,6 @@
 """Embeddings: windows of many clips through the model in full batches, one clip's audio in memory at a time."""
 
+import hashlib
 import os
 from collections import deque
 
@@ -46,6 +47,7 @@ class Embedder:
         # channels_last: convolutions of small images run about twice as fast on a CPU
         self.model = model.to(self.device, memory_format=torch.channels_last).eval()
         self.batch_size = batch_size
+        self.dim = model.config.embedding_dim  # D
 
     @torch.inference_mode()
     def embed(self, waveforms, modes):
@@ -66,6 +68,18 @@ class Embedder:
         """Eq. 2 row by row: (K, D), (K, D) -> (K,)."""
         h1, h2 = (torch.from_numpy(h).to(self.device) for h in (h1, h2))
         return (self.model.head.project(h1) * h2).sum(dim=1).float().cpu().numpy()
+
+    @torch.inference_mode()
+    def project(self, h):
+        """The conditioning side of Eq. 2, h1' W: (K, D) -> (K, D); its inner product with h2 is the score."""
+        return self.model.head.project(torch.from_numpy(h).to(self.device)).float().cpu().numpy()
+
+    def hash(self):
+        """A name for exactly these weights, for models that are in no file: 16 hex digits of a SHA-256."""
+        digest = hashlib.sha256()
+        for name, tensor in self.model.state_dict().items():
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def stream(self, jobs, modes):
         """Run the windows of many jobs in full batches and yield each job, in order, when all of it is embedded.

@@ -6,6 +6,7 @@ only; with a calibration they are also percentiles and odds (see `cocola_lib.cal
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,11 @@ class Scorer:
         self.modes = MODES if model.front_end.n_channels == 2 else ("both",)
         self.calibration = stored_calibration(self.config)
 
+    @cached_property
+    def hash(self):
+        """A name for exactly these weights, 16 hex digits; scores and indexes carry it."""
+        return checkpoints.checkpoint_hash(self.checkpoint) if self.checkpoint else self.embedder.hash()
+
     def score(self, conditioning, accompaniment, rate=None, hop_s=2.5, short="pad", modes=None):
         """Score one pair.
 
@@ -185,21 +191,34 @@ class Scorer:
         Returns:
             (n, D) float32; a row of NaN for a silent clip.
         """
-        modes = self.check_modes((mode,))
-        rows = [
-            np.nanmean(h[0], axis=0) if np.isfinite(h).any() else h[0, 0]
-            for h in self.embed_windows(clips, modes, rate, hop_s)
-        ]
-        return np.stack(rows) if rows else np.zeros((0, self.embedder.model.config.embedding_dim), np.float32)
+        rows = list(self.embed_each(clips, mode, rate, hop_s))
+        errors = [row for row in rows if isinstance(row, Exception)]
+        if errors:
+            raise errors[0]
+        return np.stack(rows) if rows else np.zeros((0, self.embedder.dim), np.float32)
+
+    def embed_each(self, clips, mode="both", rate=None, hop_s=2.5):
+        """`embed` one by one: yields (D,) per clip, or the ValueError or FileNotFoundError that it raised."""
+        for h in self._embed_windows(clips, self.check_modes((mode,)), rate, hop_s):
+            if isinstance(h, Exception):
+                yield h
+            else:
+                sounding = h[0, np.isfinite(h[0, :, 0])]  # (n_sounding, D)
+                yield sounding.mean(axis=0) if len(sounding) else h[0, 0]
 
     def embed_windows(self, clips, modes=None, rate=None, hop_s=2.5):
         """Yield (n_modes, n_windows, D) per clip, NaN where a window is silent."""
-        modes = self.check_modes(modes)
-        dim = self.embedder.model.config.embedding_dim
+        for h in self._embed_windows(clips, self.check_modes(modes), rate, hop_s):
+            if isinstance(h, Exception):
+                raise h
+            yield h
+
+    def _embed_windows(self, clips, modes, rate, hop_s):
         for job in self.embedder.stream((ClipJob(clip, rate, hop_s) for clip in clips), modes):
             if job.error:
-                raise job.error
-            h = np.full((len(modes), job.n_windows, dim), np.nan, dtype=np.float32)
+                yield job.error
+                continue
+            h = np.full((len(modes), job.n_windows, self.embedder.dim), np.nan, dtype=np.float32)
             for t, embedding in job.embeddings.items():
                 h[:, t] = embedding
             yield h
