@@ -80,14 +80,14 @@ class Calibration:
             raise ValueError(f"calibration: not readable ({error}); make it again with `calibrate`") from None
 
 
-def calibrate(scorer, pairs, dataset):
+def calibrate(scorer, pairs, dataset, groups=None, progress=iter):
     """Measure how a scorer rates true and random pairs.
 
-    The n true pairs give n true scores; every anchor with every other pair's positive gives n (n - 1) random
-    ones. Odds: logistic regression of true against random on the score, both classes weighted alike, so that
-    exp(intercept + slope * score) estimates p(score | true) / p(score | random); Platt's smoothed targets keep
-    the slope finite when the classes do not overlap. It rises with the score by construction (a slope below 0,
-    a model worse than chance, becomes 0: odds 1 everywhere). It never exceeds the number of true pairs.
+    The n true pairs give n true scores; every anchor with every positive of another group gives a random one.
+    Odds: logistic regression of true against random on the score, both classes weighted alike, so that
+    exp(intercept + slope * score) estimates p(score | true) / p(score | random); Platt's smoothed targets keep the
+    slope finite when the classes do not overlap. It rises with the score by construction (a slope below 0, a model
+    worse than chance, becomes 0: odds 1 everywhere), and never exceeds the number of true pairs.
 
     Args:
         scorer: a `Scorer`, or anything with `matrices(conditionings, accompaniments, modes)` and `modes`.
@@ -95,6 +95,8 @@ def calibrate(scorer, pairs, dataset):
             are better. Windows of 5 s give the distribution of single windows; a mean over many windows varies
             less than they do, so that its percentile is on the safe side.
         dataset: name of the data set, for the record.
+        groups: n labels such as track ids; None takes every pair for a song of its own.
+        progress: wraps the iterable of clips as they are embedded, such as `tqdm`.
     Returns:
         `Calibration`, not stored yet (see `store`).
     Raises:
@@ -103,16 +105,48 @@ def calibrate(scorer, pairs, dataset):
     pairs = list(pairs)
     if len(pairs) < MIN_PAIRS:
         raise ValueError(f"calibrate: {len(pairs)} pairs; {MIN_PAIRS} or more are needed, hundreds are better")
-    anchors, positives = zip(*pairs, strict=True)
+    groups = np.arange(len(pairs)) if groups is None else np.asarray(groups)
+    anchors, positives = (progress([pair[side] for pair in pairs]) for side in (0, 1))
     matrices = scorer.matrices(anchors, positives, scorer.modes)
-    return Calibration(dataset, {mode: fit(*split(matrix)) for mode, matrix in matrices.items()})
+    modes = {mode: fit(*split(matrix, groups)) for mode, matrix in matrices.items()}
+    return Calibration(dataset, modes)
 
 
-def split(matrix):
-    """Scores of true pairs (the diagonal) and of random pairs (the rest) of an (n, n) matrix, NaN left out."""
+def split(matrix, groups):
+    """Scores of true pairs (the diagonal) and of random pairs (other groups) of an (n, n) matrix, NaN left out."""
     matrix = np.asarray(matrix, dtype=np.float64)
-    own = np.eye(len(matrix), dtype=bool)
-    return (scores[np.isfinite(scores)] for scores in (matrix[own], matrix[~own]))
+    foreign = groups[:, None] != groups[None, :]
+    return (scores[np.isfinite(scores)] for scores in (np.diag(matrix), matrix[foreign]))
+
+
+def draw_pairs(data_root, dataset=None, split="valid", n=256, seed=0):
+    """True pairs of a data set, as training draws them: sub-mixes of one window, windows overlapping by half at most.
+
+    Args:
+        data_root: folder of a data set, or of several; dataset: which of them, None where there is one.
+        split: "train", "valid" or "test".
+        n: pairs; fewer where the data set holds fewer windows.
+        seed: of the draw.
+    Returns:
+        (name, pairs, groups): of the data set, (anchor, positive) waveforms at 16 kHz, and track ids.
+    """
+    from cocola_lib.sampling import WindowSampler
+    from cocola_lib.tracks import load_tracks
+
+    tracks = load_tracks(data_root, dataset, split)
+    sampler = WindowSampler(tracks)
+    specs = sampler.batch(n, seed, 0, at_most=True)
+    name = "+".join(sorted({track.dataset for track in tracks}))
+    return f"{name} {split}", [sampler.audio(spec) for spec in specs], [spec.track_id for spec in specs]
+
+
+def pairs_from_table(path):
+    """True pairs from a CSV (columns conditioning, accompaniment): (pairs of paths, groups by conditioning)."""
+    from cocola_lib.pair_files import locate, pair_of, read_pairs
+
+    pairs = dict.fromkeys(pair_of(row) for row in read_pairs(path))
+    pairs = [tuple(locate(file, Path(path).parent) for file in pair) for pair in pairs]
+    return pairs, [conditioning for conditioning, _ in pairs]
 
 
 def fit(true, random):
@@ -144,6 +178,13 @@ def fit(true, random):
     )
 
 
+def check_folder(folder):
+    """Refuse a checkpoint that cannot hold a calibration, before any work is done."""
+    if Path(folder).is_file():
+        raise ValueError(f"{folder}: a file cannot hold a calibration; first: python -m cocola_lib convert")
+    return checkpoints.read_config(folder)
+
+
 def store(folder, calibration):
     """Write a calibration into a checkpoint's config.json, beside those of other data sets; the last one is used.
 
@@ -151,10 +192,7 @@ def store(folder, calibration):
         folder: a checkpoint in our format (a released .ckpt: `convert` it first).
         calibration: `Calibration`.
     """
-    folder = Path(folder)
-    if folder.is_file():
-        raise ValueError(f"{folder}: a file cannot hold a calibration; first: python -m cocola_lib convert")
-    config = checkpoints.read_config(folder)
+    folder, config = Path(folder), check_folder(folder)
     stored = dict(config.get("calibration") or {})
     stored.pop(calibration.dataset, None)
     stored[calibration.dataset] = calibration.to_dict()

@@ -1,0 +1,38 @@
+"""`python -m cocola_lib`, and the console script `cocola`: runs the command line, one line per error."""
+
+import sys
+
+import typer
+
+from cocola_lib.cli import app
+
+# The common base of the command line's usage errors; where it lives differs between Typer releases.
+UsageProblem = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
+
+
+def main(arguments=None):
+    """Run the command line and exit: 0 done, 1 some rows failed, 2 bad input, 130 interrupted.
+
+    Args:
+        arguments: list of strings; None takes those of the process.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(arguments or ["--help"], standalone_mode=False, prog_name="cocola")
+    except UsageProblem as problem:
+        code = _fail(problem.format_message())
+    except (ValueError, OSError) as error:
+        code = _fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message):
+    """Say what is wrong in one line."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

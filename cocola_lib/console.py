@@ -1,0 +1,111 @@
+"""What the command line prints: tables of scores on a terminal, plain CSV in a pipe."""
+
+import csv
+import math
+import sys
+
+from cocola_lib.features import MODES
+
+
+def show_score(score, names):
+    """Print one `Score` as a table, a row per mode."""
+    print(f"{names[0]}\n{names[1]}")
+    table = _table()
+    calibrated = bool(score.odds)
+    for name in ("mode", "score", "95 % interval", *(("beats random", "odds true : random") * calibrated)):
+        table.add_column(name, justify="left" if name == "mode" else "right")
+    for mode in score.curves:
+        low, high = score.intervals[mode]
+        cells = [mode, _number(getattr(score, mode)), "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"]
+        if calibrated:
+            known = mode in score.odds
+            cells += [_percent(score.percentiles[mode]), _odds(score.odds[mode])] if known else ["", ""]
+        table.add_row(*cells)
+    _console().print(table)
+    n = len(score.starts_s)
+    scored = f"{n - score.n_silent} of {n} windows of 5 s scored, {score.n_silent} silent on either side"
+    print(f"{scored}{'; a clip is shorter than a window: zero padded' if score.padded else ''}.")
+    if score.reason:
+        print(f"No score: {score.reason}.")
+    elif calibrated:
+        print(f"Beats random: share of the random pairs of {score.calibration.dataset} that score less.")
+    else:
+        print("Raw scores compare within one checkpoint only; `calibrate` gives them a meaning.")
+
+
+def show_rows(rows, modes):
+    """Print rows of `score_rows`: a table on a terminal, CSV in a pipe."""
+    if not sys.stdout.isatty():
+        writer = csv.DictWriter(sys.stdout, list(dict.fromkeys(k for row in rows for k in row)), restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        return
+    table = _table()
+    for name in ("conditioning", "accompaniment", *modes, "beats random", "windows", "note"):
+        table.add_column(name, justify="right" if name in (*MODES, "windows", "beats random") else "left")
+    for row in rows:
+        percentile = row.get(f"{modes[0]}_percentile", "")
+        scored = "" if row["status"] == "failed" else f"{int(row['n_windows']) - int(row['n_silent'])}"
+        table.add_row(
+            *(_tail(row[name]) for name in ("conditioning", "accompaniment")),
+            *(_number(row.get(mode, "")) for mode in modes),
+            _percent(percentile),
+            scored,
+            row["reason"],
+        )
+    _console().print(table)
+
+
+def show_frame(frame):
+    """Print a data frame: a table on a terminal, CSV in a pipe."""
+    if not sys.stdout.isatty():
+        frame.to_csv(sys.stdout, index=False)
+        return
+    table = _table()
+    for name in frame.columns:
+        table.add_column(name.replace("_", " "), justify="left" if frame[name].dtype == object else "right")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(_number(cell) if isinstance(cell, float) else str(cell) for cell in row))
+    _console().print(table)
+
+
+def progress_bar(what):
+    """A function for `progress=` of the library: a bar on stderr where that is a terminal."""
+    from tqdm import tqdm
+
+    return lambda rows, total=None: tqdm(rows, what, total=total, unit="", disable=None, leave=False)
+
+
+def _console():
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _table():
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD)
+
+
+def _number(value):
+    return "" if value in ("", None) else f"{float(value):.3f}"
+
+
+def _percent(value):
+    return "" if value in ("", None) or math.isnan(float(value)) else f"{float(value):.1f} %"
+
+
+def _odds(value):
+    """4 : 1, or 1 : 4 where random is likelier."""
+    if math.isnan(value):
+        return ""
+    return f"{value:.3g} : 1" if value >= 1 else f"1 : {1 / value:.3g}"
+
+
+def _tail(path, width=40):
+    """The end of a long path, where file names differ; brackets are not markup."""
+    from rich.markup import escape
+
+    return escape(path if len(path) <= width else f"...{path[3 - width :]}")
