@@ -1,6 +1,6 @@
 """Miniature data sets, made here: real layouts, no download.
 
-Each miniature is a module with `VERSION`, `plan(size, seed)`, a list of tracks to make, and
+Each miniature is a module or object with `VERSION`, `plan(size, seed)`, a list of tracks to make, and
 `write(job, folder)`, which makes one. This module builds them into a user cache folder: in parallel,
 interruptible, and the same bytes for the same seed and package versions.
 """
@@ -22,6 +22,9 @@ import numpy as np
 
 MODULES = {
     "mini-cocochorales": "cocola_lib.chorales",
+    "mini-slakh2100": "cocola_lib.bandsets:slakh",
+    "mini-moisesdb": "cocola_lib.bandsets:moises",
+    "mini-musdb18hq": "cocola_lib.bandsets:musdb",
 }
 SIZES = ("tiny", "small", "large")  # for tests, for a student's laptop, for training the bundled model
 MANIFEST = "miniature.json"  # written last: without it a build is not complete
@@ -52,7 +55,7 @@ def is_complete(folder: Path) -> bool:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         return all((folder / track).is_dir() for track in manifest["tracks"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
@@ -100,7 +103,7 @@ def make_track(name: str, job, folder: Path) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        importlib.import_module(MODULES[name]).write(job, temporary)
+        _module(name).write(job, temporary)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.rename(temporary, target)
     except OSError:
@@ -128,7 +131,9 @@ def _module(name, size="small"):
         raise ValueError(f"unknown miniature {name!r}: choose one of {', '.join(MODULES)}")
     if size not in SIZES:
         raise ValueError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")
-    return importlib.import_module(MODULES[name])
+    module, _, attribute = MODULES[name].partition(":")
+    module = importlib.import_module(module)
+    return getattr(module, attribute) if attribute else module
 
 
 def _cores() -> int:
