@@ -5,11 +5,13 @@ level of a stem in a window follows exactly from its blocks.
 """
 
 import hashlib
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
+from cocola_lib import audio
 from cocola_lib.audio import WINDOW_S
 from cocola_lib.miniatures import data_dir
 from cocola_lib.tracks import Track
@@ -19,19 +21,16 @@ SILENCE_DBFS = -60.0  # dBFS RMS over the window: a stem sounds above this level
 
 
 def _block_energy(files: tuple[Path, ...], n_blocks: int) -> np.ndarray:
-    """Mean square per block of a stem, summed over its files. (n_blocks,)"""
+    """Mean square per block of a stem, the sum of its files. (n_blocks,)"""
     energy = np.zeros(n_blocks, dtype=np.float64)
-    for file in files:
-        with soundfile.SoundFile(file) as f:
-            edges = np.round(np.arange(n_blocks + 1) * BLOCK_S * f.samplerate).astype(int)
-            for first in range(0, n_blocks, 600):  # a minute at a time: memory stays flat
-                last = min(first + 600, n_blocks)
-                x = f.read(edges[last] - edges[first], dtype="float32", always_2d=True).mean(axis=1)
-                x = np.pad(x, (0, edges[last] - edges[first] - len(x)))
-                starts = edges[first:last] - edges[first]
-                energy[first:last] += np.add.reduceat(x.astype(np.float64) ** 2, starts) / np.diff(
-                    edges[first : last + 1]
-                )
+    rate = audio.info(files[0]).sample_rate
+    edges = np.round(np.arange(n_blocks + 1) * BLOCK_S * rate).astype(int)
+    for first in range(0, n_blocks, 600):  # a minute at a time: memory stays flat
+        last = min(first + 600, n_blocks)
+        start, n = edges[first], edges[last] - edges[first]
+        x = audio.mix([audio.read(f, rate, start / rate, n / rate) for f in files]).astype(np.float64)
+        sums = np.add.reduceat(x**2, edges[first:last] - start)
+        energy[first:last] = sums / np.diff(edges[first : last + 1])
     return energy
 
 
@@ -44,19 +43,32 @@ def block_energy(track: Track, cache: bool = True) -> np.ndarray:
 
     Returns:
         (stems, blocks) float32, full scale = 1.
+
+    Raises:
+        ValueError, OSError: a file that cannot be read, or a cache that cannot be written, by name.
     """
-    stamp = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for stem in track.stems for f in stem.files]
+    stamp = [(str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for stem in track.stems for f in stem.files]
     path = data_dir() / "activity" / f"{hashlib.sha256(repr(stamp).encode()).hexdigest()[:24]}.npy"
     if cache and path.exists():
         return np.load(path, mmap_mode="r")
     n_blocks = int(track.duration_s / BLOCK_S + 1e-6)
     energy = np.stack([_block_energy(stem.files, n_blocks) for stem in track.stems]).astype(np.float32)
     if cache:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{np.random.SeedSequence().entropy:x}.npy")
-        np.save(temporary, energy)
-        temporary.rename(path)
+        _save(path, energy)
     return energy
+
+
+def _save(path: Path, energy: np.ndarray) -> None:
+    """Write the cache under a temporary name and rename it."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.{threading.get_ident()}.npy")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(temporary, energy)
+        temporary.replace(path)
+    except OSError as error:
+        raise OSError(f"{path.parent}: cannot be written ({error.strerror}); point COCOLA_DATA elsewhere") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def sounding(energy: np.ndarray, window_s: float = WINDOW_S) -> np.ndarray:
