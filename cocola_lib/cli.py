@@ -99,7 +99,7 @@ def score(
     from cocola_lib import console, pair_files, score_files
 
     if files and len(files) != 2:
-        raise ValueError(f"score: {len(files)} file given; expected two, a conditioning and an accompaniment")
+        raise ValueError(f"score: {len(files)} given; expected two files, a conditioning and an accompaniment")
     sources = [bool(files), pairs is not None, conditioning is not None or accompaniment is not None]
     if sum(sources) != 1 or (conditioning is None) != (accompaniment is None):
         raise ValueError("score: give two files, or --pairs, or both --conditioning and --accompaniment")

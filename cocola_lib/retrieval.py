@@ -153,7 +153,7 @@ def rank(scorer, mix, index, k=10, by="mean", rate=None, hop_s=2.5):
     known = scorer.calibration.modes.get(index.mode) if scorer.calibration else None
     rows = [
         (i + 1, index.names[j], float(scores[j]))
-        + ((known.percentile(scores[j]), known.odds(scores[j])) if known else (np.nan, np.nan))
+        + ((known.percentile(float(scores[j])), known.odds(float(scores[j]))) if known else (np.nan, np.nan))
         + (float(times[best[i]] * hop_s), float(curves[best[i], i]))
         for i, j in enumerate(top)
     ]

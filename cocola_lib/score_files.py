@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cocola_lib.pair_files import PAIR, locate, pair_of, read_rows, write_rows
 
-STATUS = ("coverage", "n_windows", "n_silent", "status", "reason", "hop_s", "checkpoint")
+STATUS = ("coverage", "n_windows", "n_silent", "status", "reason", "hop_s", "checkpoint", "calibrated_on")
 
 
 def score_rows(
@@ -40,7 +40,8 @@ def score_rows(
         None on ranks other than 0.
     """
     modes = scorer.check_modes(modes)
-    settings = {"hop_s": float(hop_s), "checkpoint": scorer.hash}
+    dataset = scorer.calibration.dataset if scorer.calibration else ""
+    settings = {"hop_s": float(hop_s), "checkpoint": scorer.hash, "calibrated_on": dataset}
     rank, world = ranks(out)
     unique = list(dict.fromkeys(pair_of(row) for row in rows))
     done = {} if out is None or fresh else finished(out, modes, settings)
@@ -68,7 +69,7 @@ def score_rows(
 
 
 def finished(out, modes, settings):
-    """Pairs that an earlier run of the same checkpoint, hop and modes has scored: key -> record."""
+    """Pairs that an earlier run of the same checkpoint, calibration, hop and modes has scored: key -> record."""
     found = read_rows(out) if Path(out).exists() else []
     entries = [(pair_of(row), row) for row in found if all(name in row for name in PAIR)]
     for path in parts(out):
