@@ -85,7 +85,7 @@ class Song:
     @property
     def length_s(self) -> float:
         end = self.bars[-1].start + self.bars[-1].steps / 4
-        return self.lead_in_s + end * 60 / self.tempo_bpm + 2.0
+        return self.lead_in_s + end * 60 / self.tempo_bpm + 1.5
 
     def rng(self, *what) -> np.random.Generator:
         """Random numbers for one purpose: asked again, they are the same."""
