@@ -11,6 +11,7 @@ import librosa
 import numpy as np
 
 from cocola_lib.audio import SAMPLE_RATE
+from cocola_lib.features import MODES
 
 CHROMA_N_FFT = 4096  # samples: 3.9 Hz per bin, so that bass notes land in the right class
 CHROMA_HOP = 512  # samples
@@ -49,9 +50,9 @@ def onset_curve(waveform: np.ndarray) -> np.ndarray:
 
 
 class ChromaOnsetControl:
-    """Chroma and onset correlation behind the interface of `Scorer`: `matrix` and `matrices`."""
+    """Chroma and onset correlation behind the interface of `Scorer`: `modes`, `matrix`, `matrices`."""
 
-    name = "control: chroma and onsets"
+    modes = MODES
 
     def matrix(
         self, conditionings: Sequence[np.ndarray], accompaniments: Sequence[np.ndarray], mode: str = "both"
@@ -76,12 +77,12 @@ class ChromaOnsetControl:
         self,
         conditionings: Sequence[np.ndarray],
         accompaniments: Sequence[np.ndarray],
-        modes: Sequence[str] = ("both", "harmonic", "percussive"),
+        modes: Sequence[str] = MODES,
     ) -> dict[str, np.ndarray]:
         """`matrix` for several modes from one pass over the clips."""
-        unknown = set(modes) - {"both", "harmonic", "percussive"}
+        unknown = set(modes) - set(MODES)
         if unknown:
-            raise ValueError(f"mode is {unknown.pop()!r}; use both, harmonic or percussive")
+            raise ValueError(f"mode is {unknown.pop()!r}; use {', '.join(MODES)}")
         result = {}
         if set(modes) & {"both", "harmonic"}:
             a, b = (np.stack([chroma_segments(x) for x in clips]) for clips in (conditionings, accompaniments))

@@ -19,7 +19,6 @@ class Profile:
     valid_every: int  # steps between validations
     n_valid_pairs: int  # frozen validation pairs
     n_test_pairs: int  # frozen test pairs per data set (capped by what the tracks hold)
-    n_side_steps: int  # steps of each small side-by-side run in notebook 02
     n_workers: int  # loader processes
     minutes: str  # what to expect for all notebooks together, for the reader
 
@@ -27,10 +26,10 @@ class Profile:
 PROFILES = {
     p.name: p
     for p in (
-        #       name     data     recipe          K   steps    valid  n_va  n_te  side  workers
-        Profile("smoke", "tiny", "hps-all-time", 8, 6, 3, 16, 24, 2, 0, "under 5 minutes on 2 cores"),
-        Profile("quick", "small", "hps-all-time", 32, 100, 20, 128, 192, 12, 0, "about 10 minutes on 2 cores"),
-        Profile("full", "large", "hps-all", 32, 500_000, 5_000, 1024, 2048, 2_000, 8, "days on one GPU"),
+        #       name     data     recipe          K   steps    valid  n_va  n_te  workers
+        Profile("smoke", "tiny", "hps-all-time", 8, 6, 3, 16, 24, 0, "under 5 minutes on 2 cores"),
+        Profile("quick", "small", "hps-all-time", 32, 80, 20, 128, 192, 0, "about 10 minutes on 2 cores"),
+        Profile("full", "large", "hps-all", 32, 500_000, 5_000, 1024, 2048, 8, "days on one GPU"),
     )
 }
 

