@@ -63,7 +63,8 @@ def show_frame(frame):
         return
     table = _table()
     for name in frame.columns:
-        table.add_column(name.replace("_", " "), justify="left" if frame[name].dtype == object else "right")
+        numeric = frame[name].dtype.kind in "if"
+        table.add_column(name.replace("_", " "), justify="right" if numeric else "left")
     for row in frame.itertuples(index=False):
         table.add_row(*(_number(cell) if isinstance(cell, float) else str(cell) for cell in row))
     _console().print(table)

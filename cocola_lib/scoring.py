@@ -98,7 +98,7 @@ class Scorer:
 
     @classmethod
     def from_model(cls, model, config=None, device="auto", batch_size=64):
-        """A scorer from a `Cocola` in memory, such as one in training."""
+        """A scorer from a `Cocola` in memory; the model is moved to the device and put into eval mode."""
         scorer = cls.__new__(cls)
         scorer.checkpoint, scorer.config = None, config or {}
         scorer._set(model, device, batch_size)
