@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cocola_lib.features import KINDS, FrontEnd, mask_channels
+from cocola_lib.memory import keep_freed_memory
 
 POOLINGS = ("average", "time")
 STRIDE_8 = 8  # frames per step of the time head's tap: 80 ms
@@ -29,9 +30,7 @@ class ModelConfig:
     padding: str = "symmetric"  # PyTorch's; or "static224": the released checkpoints'
     norm_eps: float = 1e-5  # BatchNorm
     norm_momentum: float = 0.1  # BatchNorm
-    initial_w: str = (
-        "identity"  # loss starts near log K; or "normal": the paper's N(0, 0.05), three times that
-    )
+    initial_w: str = "identity"  # loss starts near log K; or "normal": the paper's N(0, 0.05), three times that
 
     def __post_init__(self):
         choices = {"features": KINDS, "pooling": POOLINGS, "padding": ("symmetric", "static224")}
@@ -39,13 +38,9 @@ class ModelConfig:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(allowed)}")
         if self.embedding_dim < 1 or self.time_steps < 2:
-            raise ValueError(
-                f"embedding_dim {self.embedding_dim} must be >= 1, time_steps {self.time_steps} >= 2"
-            )
+            raise ValueError(f"embedding_dim {self.embedding_dim} must be >= 1, time_steps {self.time_steps} >= 2")
         if self.pooling == "time" and self.embedding_dim % self.time_steps:
-            raise ValueError(
-                f"embedding_dim {self.embedding_dim} is no multiple of time_steps {self.time_steps}"
-            )
+            raise ValueError(f"embedding_dim {self.embedding_dim} is no multiple of time_steps {self.time_steps}")
 
     @classmethod
     def from_dict(cls, values):
@@ -67,6 +62,7 @@ class Cocola(nn.Module):
 
     def __init__(self, config=None):
         super().__init__()
+        keep_freed_memory()
         self.config = config = config or ModelConfig()
         self.front_end = FrontEnd(config.features)
         if config.pooling == "average":
@@ -85,10 +81,12 @@ class Cocola(nn.Module):
 
     def pooled(self, features, mode="both"):
         """The encoder without its projection: (B, C, M, T) dB -> (B, 1280), or (B, 40, M/8, T/8) in time."""
-        masked = mask_channels(features, mode)
-        unit = (masked + self.config.input_offset_db) / self.config.input_scale_db
-        out = self.backbone(unit)
+        out = self.backbone(self.unit_range(features, mode))
         return out if self.config.pooling == "average" else out[-1]
+
+    def unit_range(self, features, mode="both"):
+        """What the encoder sees: channels masked, then (dB + 40) / 20."""
+        return (mask_channels(features, mode) + self.config.input_offset_db) / self.config.input_scale_db
 
     def embed(self, features, mode="both"):
         """Features -> embeddings.
