@@ -17,6 +17,8 @@ app = typer.Typer(
     help="""COCOLA: do these musical stems belong together?
 
     \b
+      cocola run                               execute the notebooks, the whole study
+      cocola train hps-all-time                train a model
       cocola score mix.wav bass.wav            score one pair
       cocola rank mix.wav loops/               the loops that fit a mix best
       cocola COMMAND --help                    everything about one command
@@ -236,6 +238,77 @@ def convert(
     rest = {key: config.get(key) for key in ("training", "calibration")}
     checkpoints.save(target, model, **rest, provenance=(config.get("provenance") or {}) | origin)
     typer.echo(f"{target}: {model.config.backbone}, features {model.config.features!r}")
+
+
+@app.command()
+def run(
+    profile: Annotated[str, typer.Option(help="How much runs: smoke, quick or full.")] = "quick",
+    data_root: Annotated[
+        Path | None, typer.Option(help="Your stems or a data set.", show_default="miniatures, made here")
+    ] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Where everything goes.", show_default="outputs/<profile>")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    only: Annotated[list[str] | None, typer.Option(help="Notebooks by prefix, e.g. --only 00 --only 01.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help="A notebook parameter as name=value, repeatable.")
+    ] = None,
+):
+    """Execute the notebooks in order and leave them with their figures, tables and results.
+
+    \b
+      cocola run
+      cocola run --profile full --data-root /data/stems
+      cocola run --only 02 -p k=64 -p recipe=hps-all --run-dir outputs/k64
+
+    Needs a clone of the repository. Each parameter goes to the notebooks that have it.
+    """
+    from cocola_lib import runs
+    from cocola_lib.profiles import get_profile
+
+    pairs = [text.split("=", 1) for text in parameter or []]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError(f"--parameter {parameter}: expected name=value")
+    size = get_profile(profile)
+    folder = run_dir or runs.default_dir(profile)
+    executed = runs.run_notebooks(size, folder, data_root, seed, dict(pairs), only)
+    typer.echo(runs.summary(folder, executed))
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="all, hps-all or hps-all-time.")] = "hps-all-time",
+    profile: Annotated[str, typer.Option(help="How long: smoke, quick or full.")] = "quick",
+    data_root: Annotated[
+        Path | None, typer.Option(help="Your stems or a data set.", show_default="miniatures, made here")
+    ] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Gets the model.", show_default="outputs/<profile>/models/<recipe>")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, batches, masks and noise.")] = 0,
+    k: Annotated[int | None, typer.Option(help="Windows per batch.", show_default="the profile's")] = None,
+    n_steps: Annotated[int | None, typer.Option(help="Optimiser steps.", show_default="the profile's")] = None,
+):
+    """Train a model, as notebook 02 does, and leave its checkpoint.
+
+    \b
+      cocola train hps-all-time --profile quick
+      cocola train hps-all --profile full --data-root /data/stems
+    """
+    from cocola_lib import runs, training
+    from cocola_lib.profiles import get_profile
+
+    size, config = get_profile(profile), training.get_recipe(recipe)
+    settings = training.TrainSettings.of(size, seed=seed, k=k, n_steps=n_steps)
+    tracks = runs.open_tracks(data_root, size, seed)
+    folder = run_dir or runs.default_dir(profile) / "models" / recipe
+    result = training.train(config, settings, tracks, folder, runs.provenance(tracks, seed))
+    best = result.history[result.history["split"] == "valid"].nlargest(1, "accuracy").iloc[0]
+    typer.echo(
+        f"{result.checkpoint}: validation accuracy {best.accuracy:.1%} at K = {best.k:.0f} "
+        f"(chance {1 / best.k:.1%}), step {best.step:.0f} of {settings.n_steps}"
+    )
 
 
 def _scorer(checkpoint, device, batch_size):

@@ -9,7 +9,9 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,7 +56,7 @@ def provenance(tracks: list[Track], seed: int, checkpoint: str | Path | None = N
     from cocola_lib.checkpoints import checkpoint_hash
 
     return {
-        "command": os.environ.get("COCOLA_COMMAND", "interactive session"),
+        "command": os.environ.get("COCOLA_COMMAND") or shlex.join(sys.argv),
         "git_commit": _git("rev-parse", "HEAD") or None,
         "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "seed": seed,
@@ -207,6 +209,7 @@ def run_notebooks(
             raise ValueError(f"parameter {name!r}: no notebook has it; they have {known}")
     open_tracks(data_root, profile)
     run_dir.mkdir(parents=True, exist_ok=True)
+    os.environ["COCOLA_COMMAND"] = shlex.join(["cocola", *sys.argv[1:]])  # for the provenance, inside the kernels
     executed = []
     for path in paths:
         print(f"{path.stem} ...", end=" ", flush=True)

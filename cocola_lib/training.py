@@ -23,6 +23,7 @@ from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
 from cocola_lib.evaluation import bootstrap_interval, hit_probability
 from cocola_lib.features import MODES, mask_channels
 from cocola_lib.loss import contrastive_loss
+from cocola_lib.profiles import Profile
 from cocola_lib.sampling import MAX_OVERLAP, PairDataset, PairSpec, WindowSampler
 from cocola_lib.tracks import Track
 
@@ -85,6 +86,12 @@ class TrainSettings:
             raise ValueError(
                 f"k = {self.k}, n_steps = {self.n_steps}, valid_every = {self.valid_every}; K >= 2, others >= 1"
             )
+
+    @classmethod
+    def of(cls, size: Profile, **changes) -> "TrainSettings":
+        """The settings of a profile, with changes; a change of None keeps the profile's number."""
+        shared = {name: getattr(size, name) for name in ("k", "n_steps", "valid_every", "n_valid_pairs", "n_workers")}
+        return cls(**shared | {name: value for name, value in changes.items() if value is not None})
 
 
 class ContrastiveModule(lightning.LightningModule):
