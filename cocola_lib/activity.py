@@ -11,24 +11,23 @@ from pathlib import Path
 
 import numpy as np
 
-from cocola_lib import audio
 from cocola_lib.audio import WINDOW_S
 from cocola_lib.miniatures import data_dir
-from cocola_lib.tracks import Track
+from cocola_lib.stems import Stem, Track
 
 BLOCK_S = 0.1  # s, the grid on which windows start
 SILENCE_DBFS = -60.0  # dBFS RMS over the window: a stem sounds above this level
 
 
-def _block_energy(files: tuple[Path, ...], n_blocks: int) -> np.ndarray:
-    """Mean square per block of a stem, the sum of its files. (n_blocks,)"""
+def _block_energy(stem: Stem, n_blocks: int) -> np.ndarray:
+    """Mean square per block of a stem. (n_blocks,)"""
     energy = np.zeros(n_blocks, dtype=np.float64)
-    rate = audio.info(files[0]).sample_rate
+    rate = stem.info().sample_rate
     edges = np.round(np.arange(n_blocks + 1) * BLOCK_S * rate).astype(int)
     for first in range(0, n_blocks, 600):  # a minute at a time: memory stays flat
         last = min(first + 600, n_blocks)
         start, n = edges[first], edges[last] - edges[first]
-        x = audio.mix([audio.read(f, rate, start / rate, n / rate) for f in files]).astype(np.float64)
+        x = stem.read(rate, start / rate, n / rate).astype(np.float64)
         sums = np.add.reduceat(x**2, edges[first:last] - start)
         energy[first:last] = sums / np.diff(edges[first : last + 1])
     return energy
@@ -52,7 +51,7 @@ def block_energy(track: Track, cache: bool = True) -> np.ndarray:
     if cache and path.exists():
         return np.load(path, mmap_mode="r")
     n_blocks = int(track.duration_s / BLOCK_S + 1e-6)
-    energy = np.stack([_block_energy(stem.files, n_blocks) for stem in track.stems]).astype(np.float32)
+    energy = np.stack([_block_energy(stem, n_blocks) for stem in track.stems]).astype(np.float32)
     if cache:
         _save(path, energy)
     return energy

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from cocola_lib import audio
 from cocola_lib.activity import BLOCK_S, block_energy, sounding
 from cocola_lib.audio import SAMPLE_RATE, WINDOW_S
-from cocola_lib.tracks import Track
+from cocola_lib.stems import Track
 
 NOISE_SIGMA = 1e-3  # standard deviation of the Gaussian noise added to both members of a pair, full scale = 1
 MAX_OVERLAP = 0.5  # r: largest overlap of two windows of the same track, share of the window
