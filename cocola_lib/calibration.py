@@ -36,6 +36,12 @@ class ModeCalibration:
     n_true: int
     n_random: int
 
+    @property
+    def spread(self):
+        """Half the width of the middle 68 % of random scores: their standard deviation if they were normal."""
+        low, high = np.interp([0.1587, 0.8413], np.linspace(0, 1, len(self.random_quantiles)), self.random_quantiles)
+        return float(high - low) / 2
+
     def percentile(self, score):
         """The share of random pairs that a score would beat, in per cent; ties count a half; NaN gives NaN."""
         quantiles = self.random_quantiles

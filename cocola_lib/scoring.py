@@ -77,11 +77,14 @@ class Scorer:
         checkpoint: folder in our format, or a released Lightning .ckpt; None is the bundled model.
         device: "auto", or a torch device such as "cpu" or "cuda:1".
         batch_size: windows per batch.
+        precision: "float32", "bfloat16", or "auto": bfloat16 on processors that have it, if the checkpoint is
+            calibrated and its scores move by less than 0.5 % of their spread; `scorer.embedder.inference.report()`
+            says what was chosen.
     Raises:
         FileNotFoundError, ValueError: no such checkpoint, or not one.
     """
 
-    def __init__(self, checkpoint=None, device="auto", batch_size=64):
+    def __init__(self, checkpoint=None, device="auto", batch_size=64, precision="auto"):
         if checkpoint is None and not BUNDLED.is_dir():
             raise FileNotFoundError(
                 "no model comes with this version yet; make one with `python -m cocola_lib train` "
@@ -89,25 +92,26 @@ class Scorer:
             )
         self.checkpoint = Path(BUNDLED if checkpoint is None else checkpoint)
         model, self.config = checkpoints.load(self.checkpoint)
-        self._set(model, device, batch_size)
+        self._set(model, device, batch_size, precision)
 
     @classmethod
-    def from_checkpoint(cls, path, device="auto", batch_size=64):
+    def from_checkpoint(cls, path, device="auto", batch_size=64, precision="auto"):
         """A scorer from a checkpoint of ours or a released one; told apart by itself."""
-        return cls(path, device, batch_size)
+        return cls(path, device, batch_size, precision)
 
     @classmethod
-    def from_model(cls, model, config=None, device="auto", batch_size=64):
-        """A scorer from a `Cocola` in memory; the model is moved to the device and put into eval mode."""
+    def from_model(cls, model, config=None, device="auto", batch_size=64, precision="auto"):
+        """A scorer from a frozen copy of a `Cocola` in memory, such as one in training."""
         scorer = cls.__new__(cls)
         scorer.checkpoint, scorer.config = None, config or {}
-        scorer._set(model, device, batch_size)
+        scorer._set(model, device, batch_size, precision)
         return scorer
 
-    def _set(self, model, device, batch_size):
-        self.embedder = Embedder(model, device, batch_size)
+    def _set(self, model, device, batch_size, precision):
         self.modes = MODES if model.front_end.n_channels == 2 else ("both",)
         self.calibration = stored_calibration(self.config)
+        known = self.calibration.modes.get("both") if self.calibration else None
+        self.embedder = Embedder(model, device, batch_size, precision, known.spread if known else None)
 
     @cached_property
     def hash(self):

@@ -278,6 +278,27 @@ def test_a_checkpoint_scores_as_the_model_that_was_saved(scorer, tmp_path):
     assert scorer.hash == tiny_scorer().hash
 
 
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+def test_the_precision_moves_a_score_by_less_than_its_spread(precision):
+    rng = np.random.default_rng(0)
+    modes = {mode: fit(rng.normal(1, 1, 99), rng.normal(-1, 1, 99)) for mode in MODES}
+    config = {"calibration": {"noise": Calibration("noise", modes).to_dict()}}
+    exact = tiny_scorer().score(clip(), clip(5, 1))
+    scorer = Scorer.from_model(tiny_model(), config, device="cpu", precision=precision)
+    limit = {"auto": 0.05, "float32": 1e-4, "bfloat16": 1.0}[precision]
+    assert scorer.score(clip(), clip(5, 1)).both == pytest.approx(exact.both, abs=limit)
+    assert scorer.embedder.inference.report()["precision"] in ("float32", "bfloat16")
+    uncalibrated = Scorer.from_model(tiny_model(), device="cpu", precision="auto")
+    assert uncalibrated.embedder.inference.report()["precision"] == "float32"
+
+
+def test_scoring_leaves_the_model_as_it_was():
+    model = tiny_model().train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    Scorer.from_model(model, device="cpu").score(clip(), clip(5, 1))
+    assert model.training and all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
 def test_without_a_bundled_model_the_error_says_how_to_train_one(tmp_path, monkeypatch):
     monkeypatch.setattr(scoring, "BUNDLED", tmp_path / "none")
     with pytest.raises(FileNotFoundError, match="python -m cocola_lib train"):
