@@ -117,7 +117,7 @@ def compose(name: str, seed: int, target_s: float, style: str, roster) -> Song:
     tempo_bpm, tonic = round(float(rng.uniform(*rules.tempo)), 2), int(rng.integers(12))
     swing = 0.0 if metre in ("6/8", "7/8") else float(rng.uniform(*rules.swing))
     kept, strong = styles.METERS[metre]
-    bars_wanted = max(6, round((target_s - 3) * tempo_bpm / 60 / (len(kept) / 4)))
+    bars_wanted = max(4, round((target_s - 3) * tempo_bpm / 60 / (len(kept) / 4)))
     form = styles.FORMS[rng.integers(len(styles.FORMS))]
     unit = max(1, bars_wanted // sum(length for _, length, _ in form))
     chords_of = {k: _section_chords(rng, rules, scale, tonic) for k in sorted({kind for kind, _, _ in form})}

@@ -1,6 +1,6 @@
 """Miniature data sets, made here: real layouts, no download.
 
-Each miniature is a module or object with `VERSION`, `plan(size, seed)`, a list of tracks to make, and
+Each miniature is a module with `VERSION`, `plan(size, seed)`, a list of tracks to make, and
 `write(job, folder)`, which makes one. This module builds them into a user cache folder: in parallel,
 interruptible, and the same bytes for the same seed and package versions.
 """
@@ -22,9 +22,9 @@ import numpy as np
 
 MODULES = {
     "mini-cocochorales": "cocola_lib.chorales",
-    "mini-slakh2100": "cocola_lib.bandsets:slakh",
-    "mini-moisesdb": "cocola_lib.bandsets:moises",
-    "mini-musdb18hq": "cocola_lib.bandsets:musdb",
+    "mini-slakh2100": "cocola_lib.mini_slakh",
+    "mini-moisesdb": "cocola_lib.mini_moises",
+    "mini-musdb18hq": "cocola_lib.mini_musdb",
 }
 SIZES = ("tiny", "small", "large")  # for tests, for a student's laptop, for training the bundled model
 MANIFEST = "miniature.json"  # written last: without it a build is not complete
@@ -131,9 +131,7 @@ def _module(name, size="small"):
         raise ValueError(f"unknown miniature {name!r}: choose one of {', '.join(MODULES)}")
     if size not in SIZES:
         raise ValueError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")
-    module, _, attribute = MODULES[name].partition(":")
-    module = importlib.import_module(module)
-    return getattr(module, attribute) if attribute else module
+    return importlib.import_module(MODULES[name])
 
 
 def _cores() -> int:
