@@ -13,6 +13,7 @@ import numpy as np
 from cocola_lib import audio
 
 SUFFIX = ".stem.mp4"
+CODEC_S = 0.1  # s that the codec may leave out at the end
 STREAMS = ("drums", "bass", "other", "vocals")  # of MUSDB18 and of Native Instruments' default; stream 0 is the mix
 
 
@@ -60,9 +61,14 @@ def stempeg():
     return stempeg
 
 
-@lru_cache(maxsize=256)
 def probe(path: Path):
     """stempeg's description of a container."""
+    status = path.stat()
+    return _probe(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _probe(path: Path, size: int, changed: int):
     package = stempeg()
     try:
         found = package.Info(str(path))
@@ -87,6 +93,9 @@ def read(path: Path, stream: int, rate: int, start_s: float, duration_s: float |
     x, _ = stempeg().read_stems(
         str(path), start=first_s, duration=span_s, stem_id=stream, info=found, sample_rate=from_hz, dtype=np.float32
     )
+    expected_s = total_s - first_s if span_s is None else min(span_s, total_s - first_s)
+    if len(x) < (expected_s - CODEC_S) * from_hz:
+        raise ValueError(f"{path}: cut off, {len(x) / from_hz:.1f} of {expected_s:.1f} s can be read; copy it again")
     if x.size == 0:
         return np.zeros(n, dtype=np.float32)
     x = audio.resample(audio.to_mono(x, from_hz, str(path)), from_hz, rate)

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cocola_lib import prepare
+from cocola_lib import miniatures, prepare
 from cocola_lib.adapters import ADAPTERS, OURS, SPLIT_FOLDERS, Adapter
-from cocola_lib.miniatures import data_dir
 from cocola_lib.stems import Stem, Track, track_from_row, track_to_row
 
-INDEX_VERSION = 1  # of the cached index: a change of any adapter needs another one
+INDEX_VERSION = 2  # of the cached index: a change of any adapter needs another one
 DEPTH = 6  # folders below a root that are looked at for changes
 
 
@@ -54,7 +53,7 @@ def assign_splits(names: list[str], seed: int = 42) -> dict[str, str]:
 
 
 def find_datasets(data_root: str | Path) -> list[tuple[str, Path]]:
-    """Recognise the data sets at a folder, or one level below it: (adapter name, root) pairs.
+    """Recognise the data sets at a folder, or one level below it: (adapter name, home) pairs.
 
     Raises:
         FileNotFoundError: no such folder. ValueError: nothing recognisable in it.
@@ -63,26 +62,28 @@ def find_datasets(data_root: str | Path) -> list[tuple[str, Path]]:
     if not root.is_dir():
         kind = "is a file" if root.exists() else "does not exist"
         raise FileNotFoundError(f"data_root {root} {kind}; give a folder that holds a data set or tracks with stems")
-    children = [d for d in sorted(root.iterdir()) if d.is_dir() and not d.name.startswith(".")]
     if root.name in SPLIT_FOLDERS and (whole := _recognise(root.resolve().parent)):
-        raise ValueError(f"data_root {root} is one split of {whole}; give {root.resolve().parent}")
-    if name := _recognise(root):
-        return [(name, root)]
-    if found := [(name, child) for child in children if (name := _recognise(child))]:
-        return found
+        raise ValueError(f"data_root {root} is one split of {whole[0][0]}; give {root.resolve().parent}")
+    found = _recognise(root)
+    if not any(home == root for _, home in found):  # a folder of data sets, or one unpacked inside it
+        children = [d for d in sorted(root.iterdir()) if d.is_dir() and not d.name.startswith(".")]
+        found = list(dict.fromkeys([*found, *(pair for child in children for pair in _recognise(child))]))
     folder = list(ADAPTERS)[-1]
-    if ADAPTERS[folder].home(root):
-        return [(folder, root)]
+    if not found and ADAPTERS[folder].home(root):
+        found = [(folder, root)]
+    if found:
+        return found
     layouts = "; ".join(f"{name}: {adapter.layout}" for name, adapter in ADAPTERS.items())
     shown = ", ".join(entry.name for entry in sorted(root.iterdir())[:4]) or "nothing"
     raise ValueError(f"data_root {root} holds {shown}; expected one of these layouts - {layouts}")
 
 
-def _recognise(root: Path) -> str | None:
-    """The name of the layout at a root, "any folder" aside."""
+def _recognise(root: Path) -> list[tuple[str, Path]]:
+    """The layouts at a root, "any folder" aside: (adapter name, home) pairs."""
     if (root / prepare.MANIFEST).is_file():
-        return prepare.NAME
-    return next((name for name, adapter in list(ADAPTERS.items())[:-1] if adapter.home(root)), None)
+        return [(prepare.NAME, root)]
+    homes = ((name, adapter.home(root)) for name, adapter in list(ADAPTERS.items())[:-1])
+    return [(name, home) for name, home in homes if home]
 
 
 def load_tracks(
@@ -106,9 +107,7 @@ def load_tracks(
         for track in _index(name, root, on_error):
             if track.id in tracks:
                 places = [str(t.stems[0].files[0].parent) for t in (tracks[track.id], track)]
-                raise ValueError(
-                    f"data_root {data_root}: {track.id} is twice in it ({', '.join(places)})"
-                )
+                raise ValueError(f"data_root {data_root}: {track.id} is twice in it ({', '.join(places)})")
             tracks[track.id] = track
     if not tracks:
         raise ValueError(f"data_root {data_root}: no tracks found; is the data set unpacked completely?")
@@ -123,7 +122,7 @@ def _index(name: str, root: Path, on_error: str) -> list[Track]:
     """The tracks of one data set, from the cache if no file changed since."""
     root = root.absolute()
     key = hashlib.sha256(f"{INDEX_VERSION} {name} {root}".encode()).hexdigest()[:24]
-    cache, stamp = data_dir() / "index" / f"{key}.json", _stamp(root)
+    cache, stamp = miniatures.data_dir() / "index" / f"{key}.json", _stamp(root)
     try:
         stored = json.loads(cache.read_text(encoding="utf-8"))
         if stored["stamp"] == stamp:
@@ -144,7 +143,7 @@ def _index(name: str, root: Path, on_error: str) -> list[Track]:
 
 def _read_tracks(adapter: Adapter, root: Path) -> tuple[list[Track], list[Exception]]:
     """Read every track's headers: the tracks, and what is wrong with the others."""
-    found = list(adapter.tracks(adapter.home(root)))
+    found = list(adapter.tracks(root))
     ours = assign_splits([path.name for split, path in found if split == OURS])
     # a miniature says so in its own name, so that no table can pass it off as the real data set
     dataset = _miniature_name(root) or (root.name if adapter.name == list(ADAPTERS)[-1] else adapter.name)
@@ -161,9 +160,10 @@ def _read_tracks(adapter: Adapter, root: Path) -> tuple[list[Track], list[Except
     return [r for r in results if isinstance(r, Track)], [r for r in results if not isinstance(r, Track)]
 
 
-def _miniature_name(root: Path) -> str | None:
-    manifest = root / "miniature.json"
-    return json.loads(manifest.read_text(encoding="utf-8"))["name"] if manifest.exists() else None
+def _miniature_name(home: Path) -> str | None:
+    manifests = (folder / miniatures.MANIFEST for folder in (home, *home.parents[:2]))
+    found = next((path for path in manifests if path.exists()), None)
+    return json.loads(found.read_text(encoding="utf-8"))["name"] if found else None
 
 
 def _stamp(root: Path) -> str:
