@@ -66,9 +66,7 @@ def load(path):
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: no such checkpoint; give a folder with {CONFIG}, or a released .ckpt file"
-        )
+        raise FileNotFoundError(f"{path}: no such checkpoint; give a folder with {CONFIG}, or a released .ckpt file")
     if path.is_file():
         from cocola_lib.official import load_official
 
@@ -80,9 +78,7 @@ def load(path):
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: has no {WEIGHTS}; the checkpoint is incomplete") from None
     except (SafetensorError, OSError) as error:
-        raise ValueError(
-            f"{path / WEIGHTS}: cannot be read ({error}); cut off or damaged, copy it again"
-        ) from None
+        raise ValueError(f"{path / WEIGHTS}: cannot be read ({error}); cut off or damaged, copy it again") from None
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path / CONFIG}: {error}") from None
     fit(model, state, path / WEIGHTS)
@@ -93,23 +89,15 @@ def read_config(folder):
     """The config.json of a checkpoint folder, checked to be ours."""
     file = Path(folder) / CONFIG
     if not file.is_file():
-        raise FileNotFoundError(
-            f"{folder}: a folder without {CONFIG} is no checkpoint; give one that `save` wrote"
-        )
+        raise FileNotFoundError(f"{folder}: a folder without {CONFIG} is no checkpoint; give one that `save` wrote")
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: not JSON ({error})") from None
-    if (
-        not isinstance(config, dict)
-        or config.get("format") != FORMAT
-        or not isinstance(config.get("model"), dict)
-    ):
+    if not isinstance(config, dict) or config.get("format") != FORMAT or not isinstance(config.get("model"), dict):
         raise ValueError(f"{file}: not a {FORMAT} checkpoint")
     if config.get("version") != VERSION:
-        raise ValueError(
-            f"{file}: version {config.get('version')}, this library reads {VERSION}; update one of them"
-        )
+        raise ValueError(f"{file}: version {config.get('version')}, this library reads {VERSION}; update one of them")
     return config
 
 

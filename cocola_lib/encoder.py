@@ -174,7 +174,7 @@ class TimeHead(nn.Module):
         h = self.projection(self.convolutions(features.flatten(1, 2)))  # (B, d, steps)
         h = F.adaptive_avg_pool1d(h.float(), self.steps).transpose(1, 2)  # (B, T, d)
         h = h - h.mean(dim=1, keepdim=True)  # what never changes says nothing about when
-        return F.normalize(h.flatten(1), dim=1)
+        return F.normalize(h.flatten(1), dim=1, eps=1e-4)  # below it, nothing but rounding
 
     def m(self):
         """s M, symmetric (d, d): a pair scores the same in either order."""

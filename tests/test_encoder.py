@@ -1,0 +1,237 @@
+"""The model's shapes, symmetries and start; the time head; what inference may change."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from cocola_lib.encoder import Cocola, ModelConfig, StaticPadConv2d, data_dependent_start
+from cocola_lib.inference import CHUNK, Inference, probe_clips
+from cocola_lib.loss import contrastive_loss
+
+SMALL = "mobilenetv3_small_050"
+T, D_STEP = 32, 16
+
+
+def model(**settings):
+    torch.manual_seed(0)
+    return Cocola(ModelConfig(**({"backbone": SMALL} | settings)))
+
+
+@pytest.fixture(scope="module")
+def features():
+    return Cocola(ModelConfig(backbone=SMALL)).features(probe_clips(8, 2.0))  # (8, 2, 64, 201)
+
+
+@pytest.mark.parametrize("pooling", ["average", "time"])
+@pytest.mark.parametrize("backbone", [SMALL, "efficientnet_b0", "resnet18"])
+def test_any_backbone_gives_embeddings_of_the_configured_size(pooling, backbone, features):
+    m = model(backbone=backbone, pooling=pooling, embedding_dim=128).eval()
+    h = m.embed(features)
+    assert h.shape == (8, 128)
+    assert h.abs().max() <= 1
+    assert m.w().shape == (128, 128)
+    assert m.similarity(h[:3], h).shape == (3, 8)
+
+
+@pytest.mark.parametrize("pooling", ["average", "time"])
+@pytest.mark.parametrize("initial_w", ["identity", "normal"])
+def test_similarity_is_eq_2_with_w_as_a_matrix(pooling, initial_w):
+    m = model(pooling=pooling, initial_w=initial_w)
+    h1, h2 = torch.randn(3, 512), torch.randn(5, 512)
+    loop = torch.stack([torch.stack([a @ m.w() @ b for b in h2]) for a in h1])
+    torch.testing.assert_close(m.similarity(h1, h2), loop, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["both", "harmonic", "percussive"])
+def test_a_mode_hears_nothing_of_the_channel_it_silences(name, features):
+    m = model().eval()
+    changed = features.clone()
+    if name != "both":
+        changed[:, 1 if name == "harmonic" else 0] = -7.0
+        assert torch.equal(m.embed(features, name), m.embed(changed, name))
+        assert not torch.allclose(m.embed(features, name), m.embed(features))
+    else:
+        assert torch.equal(m.embed(features), m.embed(features, "both"))
+
+
+def test_the_encoder_sees_unit_range_and_silence_as_the_same_number_everywhere():
+    m = model()
+    assert torch.equal(m.unit_range(torch.zeros(1, 2, 64, 9)), torch.full((1, 2, 64, 9), 2.0))
+    assert torch.equal(m.unit_range(torch.full((1, 2, 64, 9), -80.0)), torch.full((1, 2, 64, 9), -2.0))
+    released = model(input_offset_db=0.0, input_scale_db=1.0)
+    assert torch.equal(released.unit_range(torch.full((1, 2, 64, 9), -80.0)), torch.full((1, 2, 64, 9), -80.0))
+
+
+# The time head
+
+
+def test_time_w_is_block_diagonal_symmetric_and_starts_at_ten():
+    m = model(pooling="time")
+    nn.init.normal_(m.head.matrix)
+    w = m.w().reshape(T, D_STEP, T, D_STEP)
+    for t in range(T):
+        for u in range(T):
+            expected = m.head.m() if t == u else torch.zeros(D_STEP, D_STEP)
+            torch.testing.assert_close(w[t, :, u], expected)
+    torch.testing.assert_close(m.head.m(), m.head.m().T)
+    fresh = model(pooling="time")
+    h = fresh.eval().embed(fresh.features(probe_clips(2, 2.0)))
+    torch.testing.assert_close(fresh.similarity(h, h).diag(), torch.full((2,), 10.0))
+
+
+def test_time_embeddings_are_centred_over_time_and_of_length_one(features):
+    h = model(pooling="time").eval().embed(features)
+    torch.testing.assert_close(h.norm(dim=1), torch.ones(8))
+    torch.testing.assert_close(h.unflatten(1, (T, D_STEP)).mean(dim=1), torch.zeros(8, D_STEP), atol=1e-6, rtol=0)
+
+
+def test_time_scores_are_the_same_in_either_order(features):
+    m = model(pooling="time").eval()
+    nn.init.normal_(m.head.matrix)
+    h = m.embed(features)
+    torch.testing.assert_close(m.similarity(h, h), m.similarity(h, h).T)
+
+
+def test_a_clip_that_never_changes_scores_zero_and_not_nan():
+    head = model(pooling="time").eval().head
+    steady = torch.ones(2, 1, head.convolutions[0].in_channels, 63)
+    nn.init.zeros_(head.convolutions[0].weight)  # no edge effects of the padding either
+    h = head(steady)
+    assert h.norm(dim=1).max() < 0.01
+
+
+def test_later_stages_are_not_built_for_the_time_head():
+    whole, tap = model(backbone="efficientnet_b0"), model(backbone="efficientnet_b0", pooling="time")
+    assert sum(p.numel() for p in tap.backbone.parameters()) < 0.02 * sum(
+        p.numel() for p in whole.backbone.parameters()
+    )
+    assert tap.pooled(torch.zeros(1, 2, 64, 501)).shape == (1, 40, 8, 63)  # 8 bands, 63 steps of 80 ms
+    assert tap.head.convolutions[0].in_channels == 320
+
+
+def test_time_head_notices_a_delay_that_average_pooling_can_ignore(features):
+    m = model(pooling="time").eval()
+    h, late = m.embed(features), m.embed(torch.roll(features, 50, dims=-1))
+    assert (m.similarity(h, h).diag() - m.similarity(h, late).diag()).mean() > 1
+
+
+# The start
+
+
+def test_data_dependent_start_gives_every_dimension_mean_0_and_deviation_1(features):
+    m = data_dependent_start(model(), features)
+    m.train()
+    h = m.head.projection(m.pooled(features))
+    torch.testing.assert_close(h.mean(dim=0), torch.zeros(512), atol=1e-3, rtol=0)
+    torch.testing.assert_close(h.std(dim=0), torch.ones(512), atol=1e-2, rtol=0)
+
+
+def test_data_dependent_start_leaves_the_models_mode_as_it_was(features):
+    assert not data_dependent_start(model().eval(), features).training
+    assert data_dependent_start(model().train(), features).training
+
+
+@pytest.mark.parametrize("pooling", ["average", "time"])
+def test_identity_starts_the_loss_near_log_k_and_the_papers_normal_far_above(pooling, features):
+    losses = {}
+    for initial_w in ("identity", "normal"):
+        m = data_dependent_start(model(pooling=pooling, initial_w=initial_w), features).train()
+        with torch.no_grad():
+            h = m.embed(features)
+            losses[initial_w] = contrastive_loss(m.similarity(h[:4], h[4:])).item()
+    assert losses["identity"] < math.log(4) + (0.6 if pooling == "average" else 1.0)
+    if pooling == "average":
+        assert losses["normal"] > 2 * math.log(4)
+
+
+@pytest.mark.parametrize("pooling", ["average", "time"])
+def test_a_few_steps_on_one_batch_lower_the_loss(pooling, features):
+    m = data_dependent_start(model(pooling=pooling, dropout=0.0), features).train()
+    m = m.to(memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(m.parameters(), 1e-3)
+    losses = []
+    for _ in range(8):
+        h = m.embed(torch.cat([features, features + 0.1]))
+        loss = contrastive_loss(m.similarity(*h.chunk(2)))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+    assert all(p.grad is not None for p in m.parameters())
+
+
+# Padding and BatchNorm of the released checkpoints
+
+
+@pytest.mark.parametrize(("kernel", "before", "after"), [(3, 0, 1), (5, 1, 2)])
+@pytest.mark.parametrize("width", [8, 501])
+def test_static_padding_puts_the_surplus_behind(kernel, before, after, width):
+    conv = StaticPadConv2d(1, 1, kernel, stride=2, bias=False)
+    x = torch.randn(1, 1, width, width)
+    padded = nn.functional.pad(x, (before, after, before, after))
+    torch.testing.assert_close(conv(x), nn.functional.conv2d(padded, conv.weight, stride=2))
+
+
+def test_norm_settings_reach_every_batchnorm():
+    m = model(norm_eps=1e-3, norm_momentum=0.01)
+    norms = [n for n in m.backbone.modules() if isinstance(n, nn.BatchNorm2d)]
+    assert norms and {(n.eps, n.momentum) for n in norms} == {(1e-3, 0.01)}
+
+
+# Inference
+
+
+@pytest.mark.parametrize("pooling", ["average", "time"])
+@pytest.mark.parametrize("settings", [{}, {"padding": "static224", "backbone": "efficientnet_b0"}])
+def test_inference_folds_norms_without_changing_the_embedding(pooling, settings, features):
+    m = model(pooling=pooling, **settings)
+    for norm in m.modules():
+        if isinstance(norm, nn.BatchNorm2d):  # statistics that a missing fold would show
+            nn.init.uniform_(norm.running_var, 0.5, 2)
+            nn.init.normal_(norm.running_mean, std=0.1)
+    m.eval()
+    fast = Inference(m, precision="float32")
+    assert not any(isinstance(n, nn.BatchNorm2d) for n in fast.backbone.modules())
+    many = features.repeat(3, 1, 1, 1)  # more than one chunk
+    assert len(many) > CHUNK
+    torch.testing.assert_close(fast.embed(many, "harmonic"), m.embed(many, "harmonic"), rtol=0, atol=1e-4)
+    assert any(isinstance(n, nn.BatchNorm2d) for n in m.backbone.modules())  # the model itself is left alone
+
+
+def test_bfloat16_is_used_only_when_the_scores_hardly_move():
+    strict = Inference(model().eval(), scale=1e-9)
+    assert strict.report()["precision"] == "float32"
+    if strict.error is not None:  # the processor has bfloat16
+        assert Inference(model().eval(), scale=1e9).report()["precision"] == "bfloat16"
+    with pytest.raises(ValueError, match="choose one of auto, float32, bfloat16"):
+        Inference(model(), precision="int8")
+
+
+# Bad settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"features": "chroma"}, "features is 'chroma': choose one of hps"),
+        ({"pooling": "max"}, "choose one of average, time"),
+        ({"padding": "same"}, "choose one of symmetric, static224"),
+        ({"pooling": "time", "embedding_dim": 500}, "no multiple of time_steps 32"),
+        ({"embedding_dim": 0}, "must be >= 1"),
+        ({"backbone": "efficientnet_b00"}, "timm knows efficientnet_b0"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_line(settings, message):
+    with pytest.raises(ValueError, match=message) as error:
+        Cocola(ModelConfig(**settings))
+    assert "\n" not in str(error.value)
+
+
+def test_settings_survive_a_round_trip_and_unknown_ones_are_refused():
+    config = ModelConfig(pooling="time", backbone=SMALL)
+    assert ModelConfig.from_dict(config.to_dict()) == config
+    with pytest.raises(ValueError, match="unknown model settings depth"):
+        ModelConfig.from_dict({"depth": 3})
