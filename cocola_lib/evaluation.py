@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammaln
 
 N_BOOTSTRAP = 2000
 
@@ -36,11 +35,8 @@ def hit_probability(similarities: np.ndarray, k: int) -> np.ndarray:
     others = ~np.eye(n, dtype=bool)
     better = (~(s < own) & others).sum(axis=1)  # rivals that the positive does not beat
     worse = n - 1 - better
-    # C(worse, K-1) / C(n-1, K-1): all K - 1 rivals come from those that it beats
-    enough = worse >= k - 1
-    w = np.where(enough, worse, k - 1)
-    log_p = gammaln(w + 1) - gammaln(w - k + 2) - gammaln(n) + gammaln(n - k + 1)
-    return np.where(enough, np.exp(log_p), 0.0)
+    # C(worse, K-1) / C(n-1, K-1): all K - 1 rivals, drawn one after another, come from those that it beats
+    return np.prod([np.maximum(worse - i, 0) / (n - 1 - i) for i in range(k - 1)], axis=0)
 
 
 def bootstrap_interval(

@@ -246,7 +246,12 @@ def _execute(path: Path, run_dir: Path, parameters: dict) -> Executed:
     failed.unlink(missing_ok=True)
     try:
         papermill.execute_notebook(
-            str(path), str(temporary), parameters=parameters, cwd=str(path.parent), progress_bar=False
+            str(path),
+            str(temporary),
+            parameters=parameters,
+            cwd=str(path.parent),
+            progress_bar=False,
+            extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
         )
     except papermill.PapermillExecutionError as error:
         temporary.replace(failed)

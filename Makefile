@@ -1,0 +1,37 @@
+# make run     the whole study as executed notebooks, in outputs/$(PROFILE)/
+# make test    lint and tests, smoke run of every notebook and browser tests included
+# make lab     JupyterLab on the notebooks
+# make clean   remove the environment and the outputs (not outputs/reference)
+
+PROFILE ?= quick
+DATA_ROOT ?=
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test lab lint reference clean
+
+run: .venv/installed
+	$(BIN)/cocola run --profile $(PROFILE) $(if $(DATA_ROOT),--data-root "$(DATA_ROOT)")
+
+test: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest
+
+lab: .venv/installed
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+reference: .venv/installed
+	$(BIN)/cocola run --profile quick --run-dir outputs/quick
+	$(BIN)/python -m cocola_lib.reference
+
+# one environment for everything; made again when the project's dependencies change
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is older than 3.11; try make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable ".[test]"
+	@touch $@
+
+clean:
+	rm -rf .venv outputs/smoke outputs/quick outputs/full

@@ -1,0 +1,162 @@
+"""Notebooks are stored as their readers and papermill need them, and execute in the smoke profile."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from cocola_lib.runs import NOTEBOOKS, inspect_parameters
+
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+EXPECTED = {"profile", "seed", "data_root", "run_dir"}
+
+each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
+
+
+def test_the_tour_is_complete():
+    assert [p.stem[:2] for p in PATHS] == ["00", "01", "02", "03", "04", "05"]
+
+
+@each_notebook
+def test_stored_without_outputs(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+
+
+@each_notebook
+def test_one_parameters_cell_with_types_defaults_and_a_meaning_each(path):
+    cells = [c for c in nbformat.read(path, as_version=4).cells if "parameters" in c.metadata.get("tags", [])]
+    assert len(cells) == 1
+    parameters = inspect_parameters(path)
+    assert set(parameters) >= EXPECTED
+    assert len(parameters) == len(cells[0].source.splitlines())  # papermill reads every line
+    for name, found in parameters.items():
+        assert found["inferred_type_name"] != "None", name
+        assert found["help"], f"{name} has no comment"
+
+
+@each_notebook
+def test_follows_the_skeleton(path):
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    first = cells[0].source
+    assert re.match(rf"# {path.stem[:2]} · ", first)
+    assert re.search(r"\*\*[^*]+\?\*\*", first), "the title cell asks a question"
+    assert "Run time" in first
+    assert first.count("\n- ") == 3, "three bullets of what the reader will be able to do"
+    for heading in ("You will be able to", "## What we found", "## Exercises"):
+        assert heading in text
+    assert 2 <= text.count("<details><summary>Hint</summary>") <= 3
+    kinds = [c.cell_type for c in cells]
+    parameters = next(i for i, c in enumerate(cells) if "parameters" in c.metadata.get("tags", []))
+    assert kinds[:2] == ["markdown", "code"]
+    assert parameters == 2, "title, imports, parameters, derived values"
+
+
+@each_notebook
+def test_links_between_notebooks_lead_somewhere(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            for target in re.findall(r"\]\(([^)]+\.ipynb)\)", cell.source):
+                assert (NOTEBOOKS / target).exists()
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory):
+    """All notebooks through papermill in the smoke profile, from the command line, on fresh miniatures."""
+    folder = tmp_path_factory.mktemp("smoke")
+    environment = os.environ | {"COCOLA_DATA": str(folder / "data")}
+    command = [sys.executable, "-m", "cocola_lib", "run", "--profile", "smoke", "--run-dir", str(folder / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "run", done.stdout
+
+
+@pytest.mark.slow
+def test_every_notebook_executes_from_clean_and_shows_its_outputs(smoke_run):
+    folder, _ = smoke_run
+    for path in PATHS:
+        executed = nbformat.read(folder / path.name, as_version=4)
+        outputs = [o for c in executed.cells if c.cell_type == "code" for o in c.outputs]
+        assert not any(o.output_type == "error" for o in outputs)
+        assert any("image/png" in o.get("data", {}) for o in outputs), f"{path.stem} shows no figure"
+    assert not list(folder.glob("*.failed.ipynb"))
+    assert not list(folder.glob(".*"))  # nothing half-written
+
+
+@pytest.mark.slow
+def test_results_carry_what_is_needed_to_make_them_again(smoke_run):
+    folder, _ = smoke_run
+    entries = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert list(entries) == [p.stem for p in PATHS]
+    for name, entry in entries.items():
+        origin = entry["provenance"]
+        assert "cocola run --profile smoke" in origin["command"]
+        assert origin["seed"] == 0
+        assert len(origin["data"]["hash"]) == 16
+        assert origin["data"]["datasets"] == ["mini-cocochorales"]
+        assert "torch" in origin["versions"]
+        if name[:2] in ("02", "03", "04", "05"):
+            assert len(origin["checkpoint"]) == 16
+    assert entries["05_mos_analysis"]["results"]["simulated"] is True
+    assert "SIMULATED" in entries["05_mos_analysis"]["headline"]
+
+
+@pytest.mark.slow
+def test_the_summary_names_notebooks_headlines_and_where_to_look(smoke_run):
+    folder, printed = smoke_run
+    for path in PATHS:
+        assert path.stem in printed
+    assert "control: picks the true accompaniment" in printed
+    assert str(folder / "results.json") in printed
+
+
+@pytest.mark.slow
+def test_tables_follow_from_the_stored_scores(smoke_run):
+    import pandas as pd
+
+    folder, _ = smoke_run
+    scores = pd.read_csv(folder / "tables" / "04_scores.csv")
+    summary = pd.read_csv(folder / "tables" / "04_summary.csv")
+    again = scores.groupby(["rater", "mode", "system"])["score"].mean()
+    stored = summary.set_index(["rater", "mode", "system"])["mean"]
+    pd.testing.assert_series_equal(again.sort_index(), stored.sort_index(), check_names=False)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_players_of_an_executed_notebook_play_in_a_browser(smoke_run, tmp_path):
+    """The static players, through nbconvert's page in a real Chromium: a duration, and a position that moves."""
+    import shutil
+
+    from nbconvert import HTMLExporter
+    from playwright.sync_api import sync_playwright
+
+    binary = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if binary is None:
+        pytest.skip("no Chromium on this machine")
+    folder, _ = smoke_run
+    page_file = Path(tmp_path) / "00.html"
+    page_file.write_text(HTMLExporter().from_filename(folder / "00_start_here.ipynb")[0], encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=binary,
+            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--disable-background-networking"],
+        )
+        page = browser.new_page()
+        page.goto(page_file.as_uri(), wait_until="domcontentloaded")
+        players = page.locator("audio")
+        assert players.count() == 5
+        first = players.first
+        page.wait_for_function("document.querySelector('audio').readyState >= 2")
+        assert abs(first.evaluate("a => a.duration") - 5.0) < 0.05
+        first.evaluate("a => { a.muted = true; return a.play() }")
+        page.wait_for_function("document.querySelector('audio').currentTime > 0.2")
+        browser.close()

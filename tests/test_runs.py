@@ -1,0 +1,151 @@
+"""Bad input stops a run with one line, a non-zero exit and nothing half-written; provenance is complete."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from tiny import clip_file
+
+from cocola_lib import runs
+from cocola_lib.tracks import load_tracks
+
+
+def cocola(*arguments, data):
+    environment = os.environ | {"COCOLA_DATA": str(data)}
+    command = [sys.executable, "-m", "cocola_lib", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def song(folder, *stems, seconds=6.0):
+    folder.mkdir(parents=True)
+    for i, stem in enumerate(stems):
+        clip_file(folder / f"{stem}.wav", seconds, seed=i)
+
+
+def make_missing(root):
+    return "does not exist"
+
+
+def make_empty(root):
+    root.mkdir()
+    return "holds nothing"
+
+
+def make_one_stem(root):
+    song(root / "song", "bass")
+    return "only bass.wav"
+
+
+def make_empty_file(root):
+    song(root / "song", "bass", "drums")
+    (root / "song" / "vocals.wav").write_bytes(b"")
+    return "vocals.wav"
+
+
+def make_cut_off(root):
+    song(root / "song", "bass", "drums")
+    file = root / "song" / "bass.wav"
+    file.write_bytes(file.read_bytes()[:20_000])
+    return "bass.wav"
+
+
+def make_text(root):
+    song(root / "song", "bass", "drums")
+    (root / "song" / "vocals.wav").write_text("la la la", encoding="utf-8")
+    return "vocals.wav"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [make_missing, make_empty, make_one_stem, make_empty_file, make_cut_off, make_text],
+    ids=lambda f: f.__name__,
+)
+def test_bad_data_is_one_line_and_leaves_nothing(make, tmp_path):
+    root = tmp_path / "music"
+    expected = make(root)
+    out = tmp_path / "out"
+    done = cocola("run", "--profile", "smoke", "--data-root", root, "--run-dir", out, data=tmp_path / "data")
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--profile", "fast"], "profile is 'fast'; use smoke, quick, full"),
+        (["-p", "tempo=120"], "parameter 'tempo': no notebook has it; they have"),
+        (["-p", "tempo"], "expected name=value"),
+        (["--only", "77"], "no notebook ['77']"),
+    ],
+)
+def test_unknown_names_are_one_line_and_leave_nothing(arguments, expected, tmp_path):
+    out = tmp_path / "out"
+    done = cocola("run", "--run-dir", out, *arguments, data=tmp_path / "data")
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not out.exists()
+
+
+def test_a_track_shorter_than_a_window_is_said_by_the_sampler(tmp_path):
+    from cocola_lib.sampling import WindowSampler
+
+    song(tmp_path / "music" / "song", "bass", "drums", seconds=3.0)
+    with pytest.raises(ValueError, match=r"the longest 3.0 s\) hold 0 of the 2 windows asked for, of 5.0 s"):
+        WindowSampler(load_tracks(tmp_path / "music")).batch(2, seed=0, step=0)
+
+
+def test_nan_samples_are_named_with_their_file(tmp_path):
+    import numpy as np
+    import soundfile
+
+    song(tmp_path / "music" / "song", "bass", "drums")
+    x = np.zeros(96_000, dtype=np.float32)
+    x[5] = np.nan
+    soundfile.write(tmp_path / "music" / "song" / "bass.wav", x, 16_000, subtype="FLOAT")
+    with pytest.raises(ValueError, match=r"bass\.wav.*NaN"):
+        load_tracks(tmp_path / "music")[0].read(("bass",), 0.0, 5.0)
+
+
+def test_stems_of_unequal_length_are_silent_after_their_end(tmp_path):
+    folder = tmp_path / "music" / "song"
+    folder.mkdir(parents=True)
+    clip_file(folder / "bass.wav", 12.0)
+    clip_file(folder / "drums.wav", 8.0, seed=1)
+    track = load_tracks(tmp_path / "music")[0]
+    assert track.duration_s == 12.0
+    assert not track.read(("drums",), 8.5, 2.0).any()
+
+
+def test_a_failed_notebook_is_one_line_and_keeps_its_name_apart(tmp_path):
+    """Notebook 03 on its own needs a checkpoint that nobody trained."""
+    done = cocola("run", "--profile", "smoke", "--run-dir", tmp_path / "out", "--only", "03", data=tmp_path / "data")
+    assert done.returncode == 2
+    assert "no checkpoint; run notebook 02 first" in done.stderr
+    assert sum(line.startswith("error:") for line in done.stderr.splitlines()) == 1
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["03_classification_tables.failed.ipynb"]
+
+
+def test_results_of_two_notebooks_stand_beside_each_other(tmp_path):
+    for name in ("01_b", "00_a"):
+        runs.Run(tmp_path, name).results({"x": 1.5}, {"seed": 0}, f"headline of {name}")
+    entries = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert list(entries) == ["00_a", "01_b"]
+    assert entries["01_b"]["results"] == {"x": 1.5}
+
+
+def test_the_data_hash_notices_a_changed_file(tmp_path):
+    song(tmp_path / "music" / "song", "bass", "drums")
+    before = runs.data_hash(load_tracks(tmp_path / "music"))
+    assert runs.data_hash(load_tracks(tmp_path / "music")) == before
+    clip_file(tmp_path / "music" / "song" / "bass.wav", 7.0)
+    assert runs.data_hash(load_tracks(tmp_path / "music")) != before
+
+
+def test_a_missing_table_names_the_notebook_that_makes_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run notebook 04 of the same run first"):
+        runs.Run(tmp_path, "05").read_table("04_scores", needed_from="04")
