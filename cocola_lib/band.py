@@ -85,7 +85,7 @@ class Song:
     @property
     def length_s(self) -> float:
         end = self.bars[-1].start + self.bars[-1].steps / 4
-        return self.lead_in_s + end * 60 / self.tempo_bpm + 1.5
+        return self.lead_in_s + end * 60 / self.tempo_bpm + 1.0
 
     def rng(self, *what) -> np.random.Generator:
         """Random numbers for one purpose: asked again, they are the same."""
@@ -135,7 +135,7 @@ def compose(name: str, seed: int, target_s: float, style: str, roster) -> Song:
     for i, (section, kind, number, last, intensity, chords) in enumerate(drafts[:bars_wanted]):
         next_root = drafts[(i + 1) % len(drafts)][5][0].root
         bars.append(Bar(i * n / 4, n, strong, chords, section, kind, number, last, intensity, next_root))
-    lead_in_s = float(rng.uniform(0.05, 1.0))
+    lead_in_s = float(rng.uniform(0.02, 0.3))
     return Song(name, seed, style, tempo_bpm, metre, swing, tonic, scale, lead_in_s, tuple(bars), roster(rng))
 
 

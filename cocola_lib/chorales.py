@@ -19,7 +19,7 @@ import yaml
 from cocola_lib.miniatures import track_rng
 from cocola_lib.synth import Note, Part, integrated_loudness, midi_bytes, render, to_int16, write_audio
 
-VERSION = 1
+VERSION = 2
 RATE = 16_000  # Hz
 N_TRACKS = {  # train, valid, test; and the longest track in seconds
     "tiny": ((8, 3, 4), 20.0),
@@ -174,7 +174,7 @@ def perform(chorale, ensemble, tempo_bpm, longest_s, rng) -> tuple[list[Part], f
         program = INSTRUMENTS[name][0]
         parts.append(Part(tuple(notes), program, name=name, detune_cents=float(rng.normal(0, 4))))
     end_s = max(note.end_s for part in parts for note in part.notes)
-    return parts, end_s + 1.0
+    return parts, end_s + 0.5  # time to ring
 
 
 def time_map(chorale, tempo_bpm, rng):
