@@ -89,6 +89,22 @@ def test_a_clip_does_not_depend_on_its_batch_nor_on_threads():
     assert np.array_equal(*powers)
 
 
+class Clips(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        return FrontEnd()(torch.randn(1, 16_000, generator=torch.Generator().manual_seed(i)))[0]
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_compute_what_the_main_process_does_also_when_forked_after_use(start):
+    clips = Clips()
+    expected = torch.stack([clips[i] for i in range(4)])  # threads and kernels are in use before the fork
+    loader = torch.utils.data.DataLoader(clips, batch_size=4, num_workers=2, multiprocessing_context=start)
+    assert torch.equal(next(iter(loader)), expected)
+
+
 def test_clips_of_different_lengths_do_not_leave_traces_in_each_other():
     long, short = torch.randn(1, N), torch.randn(1, 20_000)
     first = FrontEnd()(short)
