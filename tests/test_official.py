@@ -254,3 +254,83 @@ def test_no_name_but_a_tensors_is_ever_looked_up(wanted, tmp_path):
     with zipfile.ZipFile(tmp_path / "x.ckpt", "w") as archive:
         archive.writestr("archive/data.pkl", program)
     assert pickle.loads(program)["state_dict"]  # a valid program: unguarded, the name is found
+    with pytest.raises(ValueError, match="no state_dict"):
+        read_lightning(tmp_path / "x.ckpt")
+
+
+def test_a_pickle_cannot_alter_the_reader_for_the_next_file(released, tmp_path):
+    path = tmp_path / "x.ckpt"  # BUILD on torch's tensor builder: sets attributes of what the reader put there
+    program = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}X\x05\x00\x00\x00value K\x01sb."
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", program)
+    with pytest.raises(ValueError, match="damaged checkpoint|no state_dict"):
+        checkpoints.load(path)
+    checkpoints.load(released[2])
+
+
+# Wrong files
+
+
+def refused(path, message):
+    with pytest.raises(ValueError, match=message) as error:
+        checkpoints.load(path)
+    assert "\n" not in str(error.value) and str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_cut_off_file_is_refused(share, released, tmp_path):
+    whole = released[2].read_bytes()
+    (tmp_path / "cut.ckpt").write_bytes(whole[: int(len(whole) * share)])
+    refused(tmp_path / "cut.ckpt", "cut off")
+
+
+@pytest.mark.parametrize("contents", [b"", b"just text\n", pickle.dumps({"state_dict": {}}), bytes(1000)])
+def test_a_file_of_another_kind_is_refused(contents, tmp_path):
+    (tmp_path / "model.ckpt").write_bytes(contents)
+    refused(tmp_path / "model.ckpt", "neither a folder of ours nor a Lightning checkpoint")
+
+
+def test_a_zip_that_is_no_checkpoint_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "model.ckpt", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    refused(tmp_path / "model.ckpt", "no PyTorch checkpoint")
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    torch.save({"state_dict": nn.Linear(3, 3).state_dict()}, tmp_path / "linear.ckpt")
+    refused(tmp_path / "linear.ckpt", "another model")
+    torch.save(nn.Linear(3, 3).state_dict(), tmp_path / "bare.ckpt")
+    refused(tmp_path / "bare.ckpt", "no state_dict")
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        ("similarity.w", torch.zeros(256, 256), r"shape \(256, 256\), the model needs \(512, 512\)"),
+        ("encoder.projection.weight", torch.zeros(256, 1280), r"the model needs \(256"),
+        ("layer_norm.weight", None, "1 missing"),
+        ("encoder.encoder.model.0._fc.weight", torch.zeros(3), "1 unknown"),
+        ("encoder.encoder.model.0._conv_stem.weight", torch.zeros(32, 3, 3, 3), "with 3 channels"),
+    ],
+)
+def test_wrong_sizes_and_missing_weights_are_named(name, tensor, message, released, write, tmp_path):
+    kind, oracle, _, _ = released
+    state = oracle.state()
+    state.pop(name, None)
+    if tensor is not None:
+        state[name] = tensor
+    refused(write(tmp_path / "wrong.ckpt", state, INPUT_TYPES[kind]), message)
+
+
+def test_an_input_that_we_do_not_have_is_refused_and_not_guessed(released, write, tmp_path):
+    _, oracle, _, _ = released
+    refused(write(tmp_path / "h.ckpt", oracle.state(), "single_channel_harmonic"), "input single_channel_harmonic")
+
+
+def test_a_tensor_that_reaches_beyond_its_storage_is_refused(released, tmp_path):
+    source = released[2]
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(tmp_path / "short.ckpt", "w") as new:
+        for item in old.infolist():
+            data = old.read(item)
+            new.writestr(item.filename, data[:-4] if item.filename.endswith("/data/0") else data)
+    refused(tmp_path / "short.ckpt", "damaged checkpoint.*announced size")
