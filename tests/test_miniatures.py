@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import yaml
 
-from cocola_lib import chorales, miniatures, synth
+from cocola_lib import chorales, miniatures, synth, tunes
 
 NAME = "mini-cocochorales"
 
@@ -108,14 +108,14 @@ def test_tune_in_two_splits():
         for job in chorales.plan(size, 3):
             assert job.chorale in table[job.path.split("/")[1]]
         assert len({job.path for job in chorales.plan(size, 3)}) == sum(chorales.N_TRACKS[size][0])
-    tunes = {s: [chorales.tune(chorales.read_chorale(n)) for n in table[s][:8]] for s in table}
-    runs = {s: {tuple(t[i : i + 11]) for t in ts for i in range(len(t) - 10)} for s, ts in tunes.items()}
+    melodies = {s: [tunes.tune(chorales.read_chorale(n)) for n in table[s][:8]] for s in table}
+    runs = {s: {tuple(t[i : i + 11]) for t in ts for i in range(len(t) - 10)} for s, ts in melodies.items()}
     assert not runs["train"] & runs["test"] and not runs["train"] & runs["valid"] and not runs["valid"] & runs["test"]
 
 
 @pytest.mark.slow
 def test_split_table_in_the_package_is_not_what_the_code_makes():
-    assert chorales.split_table() == chorales.splits()
+    assert tunes.split_table() == chorales.splits()
 
 
 def test_fermata_is_not_held_or_voices_drift_apart():
