@@ -15,9 +15,10 @@ import numpy as np
 import yaml
 
 from cocola_lib import styles
-from cocola_lib.band import Song, perform
+from cocola_lib.band import Song
 from cocola_lib.bandsets import Job, record, settle, song_of
 from cocola_lib.miniatures import track_rng
+from cocola_lib.players import perform
 from cocola_lib.studio import Desk
 from cocola_lib.synth import integrated_loudness, midi_bytes, write_audio
 

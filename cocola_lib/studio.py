@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cocola_lib.band import Song, Stem, perform
+from cocola_lib.band import Song, Stem
+from cocola_lib.players import perform
 from cocola_lib.synth import integrated_loudness, render
 
 
@@ -151,7 +152,7 @@ def play(
         rate: Hz
         desk: the data set's
         stereo: two channels
-        transpose_semitones, tempo_factor, shift_beats: see `band.perform`
+        transpose_semitones, tempo_factor, shift_beats: see `players.perform`
         keep: drum pitches to keep; None: all
         take: another recording of the same part (double tracking): other touch, other sound
 

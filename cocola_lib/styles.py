@@ -1,6 +1,6 @@
 """What the procedural band knows: metres, chords, progressions, grooves, figures, forms, instruments.
 
-Composition rules as data; `band.py` plays them. All patterns are written as one bar of sixteen steps
+Composition rules as data; `players.py` plays them. All patterns are written as one bar of sixteen steps
 (sixteenth notes of 4/4) and folded into other metres by `METERS`. Nothing here knows about sound: which
 instrument plays a role does not depend on the style, so that timbre says nothing about belonging together.
 """

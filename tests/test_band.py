@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import yaml
 
-from cocola_lib import band, bandsets, miniatures, shortcuts, styles
+from cocola_lib import band, bandsets, miniatures, players, shortcuts, styles
 from cocola_lib.audio import resample
 
 BAND = ("mini-slakh2100", "mini-moisesdb", "mini-musdb18hq")
@@ -65,8 +65,8 @@ def test_player_falls_out_of_key_or_bar(style):
         end = song.bars[-1].start + song.bars[-1].steps / 4
         assert 10 < song.length_s < 45
         for stem in song.stems:
-            events = band.score(song, stem)
-            assert events == band.score(song, stem), "a second reading gives other notes"
+            events = players.score(song, stem)
+            assert events == players.score(song, stem), "a second reading gives other notes"
             assert all(0 <= e.start < end and e.length > 0 and 0 <= e.pitch < 128 for e in events)
             if stem.role == "pad":  # plays chord tones only
                 at = {b.start: {(c.root + t) % 12 for c in b.chords for t in c.tones} for b in song.bars}
@@ -77,29 +77,29 @@ def test_bass_plays_another_harmony_than_the_pad(song):
     """On most first beats, the bass has the root of the bar's chord."""
     bass = next(stem for stem in song.stems if stem.role == "bass")
     roots = {bar.start: bar.chords[0].root for bar in song.bars}
-    first = [e.pitch % 12 == roots[e.start] for e in band.score(song, bass) if e.start in roots]
+    first = [e.pitch % 12 == roots[e.start] for e in players.score(song, bass) if e.start in roots]
     assert len(first) > 3 and np.mean(first) > 0.9
 
 
 def test_chorus_is_another_tune_every_time(song):
     riff = next(stem for stem in song.stems if stem.role == "arp")
     bars = [b for b in song.bars if b.kind == "chorus" and b.number == 0]
-    events = band.score(song, riff)
+    events = players.score(song, riff)
     rhythm = [tuple(e.start - b.start for e in events if b.start <= e.start < b.start + b.steps / 4) for b in bars]
     assert len({r for r in rhythm if r}) <= 1
 
 
 def test_change_moves_more_or_less_than_it_says(song):
     melody, drums = (next(s for s in song.stems if s.role == role) for role in ("melody", "drums"))
-    as_is = band.perform(song, melody).notes
-    higher = band.perform(song, melody, transpose_semitones=3).notes
+    as_is = players.perform(song, melody).notes
+    higher = players.perform(song, melody, transpose_semitones=3).notes
     assert [n.pitch + 3 for n in as_is] == [n.pitch for n in higher]
     assert [n[:2] for n in as_is] == [n[:2] for n in higher]
-    assert band.perform(song, drums, transpose_semitones=3) == band.perform(song, drums)
-    late = band.perform(song, melody, shift_beats=0.5).notes
+    assert players.perform(song, drums, transpose_semitones=3) == players.perform(song, drums)
+    late = players.perform(song, melody, shift_beats=0.5).notes
     apart = [b.start_s - a.start_s for a, b in zip(as_is, late, strict=True)]
     np.testing.assert_allclose(apart, 0.5 * 60 / song.tempo_bpm, atol=1e-9)
-    faster = band.perform(song, melody, tempo_factor=1.25).notes
+    faster = players.perform(song, melody, tempo_factor=1.25).notes
     ratio = (as_is[-1].start_s - as_is[0].start_s) / (faster[-1].start_s - faster[0].start_s)
     assert ratio == pytest.approx(1.25, abs=0.02)
 
@@ -108,8 +108,8 @@ def test_swing_is_no_triplet_or_moves_the_beat():
     stem = band.Stem("bass1", "bass", 33, 40, loose_s=0.0)
     song = band.compose("swung", 1, 20.0, "rock", lambda rng: (stem,))
     song = replace(song, swing=1.0, metre="4/4")
-    straight = {e.start for e in band.score(song, stem)}
-    quarters = [(n.start_s - song.lead_in_s) * song.tempo_bpm / 60 for n in band.perform(song, stem).notes]
+    straight = {e.start for e in players.score(song, stem)}
+    quarters = [(n.start_s - song.lead_in_s) * song.tempo_bpm / 60 for n in players.perform(song, stem).notes]
     on_beat = [q for q in quarters if abs(q - round(q)) < 0.01]
     off_beat = [q % 1 for q in quarters if abs(q - round(q)) >= 0.01]
     assert len(on_beat) == sum(s % 1 == 0 for s in straight)
@@ -119,8 +119,8 @@ def test_swing_is_no_triplet_or_moves_the_beat():
 def test_program_is_heard_in_training_and_in_the_held_out_set():
     rng = np.random.default_rng(0)
     for held_out in (False, True):
-        players = [p for _ in range(60) for p in bandsets.draw_players(rng, held_out)]
-        pitched = [p for p in players if p.role not in ("drums", "percussion")]
+        drawn = [p for _ in range(60) for p in bandsets.draw_players(rng, held_out)]
+        pitched = [p for p in drawn if p.role not in ("drums", "percussion")]
         assert all(styles.is_held_out(p.program) == held_out for p in pitched)
         assert len({p.program for p in pitched}) > (20 if held_out else 70)
 
