@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from cocola_lib import audio
 from cocola_lib.activity import block_energy
@@ -70,9 +71,10 @@ def prepare(
                 if on_error == "raise":
                     raise
                 broken.append(str(error))
-            except OSError as error:
-                reason = error.strerror or error
-                raise OSError(f"{out}: {reason}; {written} of {len(todo)} tracks written, run it again") from None
+            except (OSError, soundfile.SoundFileRuntimeError) as error:  # libsndfile: "System error" on a full disk
+                reason, free = getattr(error, "strerror", None) or error, shutil.disk_usage(out).free / 1e6
+                done = f"{written} of {len(todo)} tracks written"
+                raise OSError(f"{out}: {reason} ({free:.0f} MB free); {done}, run it again") from None
     finally:
         pool.shutdown(cancel_futures=True)
         shutil.rmtree(out / BUILDING, ignore_errors=True)

@@ -1,6 +1,7 @@
 """The sampler: what a batch must never hold, for any tracks, and the same windows for the same (seed, step)."""
 
 import multiprocessing
+import tracemalloc
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -273,6 +274,26 @@ def test_loader_processes_lose_the_count_of_skipped_windows(stems):
         for step, batch in enumerate(loader):
             assert torch.equal(batch[0], own[step][0])
     assert int(data.sampler.n_skipped) >= 1
+
+
+def test_memory_grows_with_the_hours_of_audio(monkeypatch):
+    """100 hours of songs with 8 stems: what the sampler keeps of them, all windows known."""
+    rng = np.random.default_rng(0)
+    energy = (rng.random((8, 2_400)) < 0.7).astype(np.float32)  # 4 minutes
+    monkeypatch.setattr(sampling, "block_energy", lambda track: energy)
+    kept = {}
+    for hours in (1, 100):
+        tracks = [fake_track(i, energy) for i in range(hours * 15)]
+        tracemalloc.start()
+        sampler = WindowSampler(tracks)
+        for track in tracks:
+            sampler.windows(track)
+        for step in range(10):
+            sampler.batch(32, 0, step)
+        kept[hours] = tracemalloc.get_traced_memory()[0] / 1e6
+        tracemalloc.stop()
+    print(f"kept: {kept[1]:.2f} MB for 1 hour, {kept[100]:.2f} MB for 100 hours")
+    assert kept[100] < 10  # MB; the audio would be 92 GB
 
 
 def test_specifications_as_a_table_lose_stems():
