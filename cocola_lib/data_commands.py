@@ -5,12 +5,19 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Data sets: list, prepare, download, mini.")
+app = typer.Typer(rich_markup_mode=None, help="Data sets: list, prepare, download, mini.")
 
 DataRoot = Annotated[
     Path | None,
     typer.Option(help="A data set, or a folder of several.", show_default="COCOLA_DATA, or the user's cache"),
 ]
+
+
+@app.callback(invoke_without_command=True)
+def data(context: typer.Context):
+    """Data sets: what there is, how to get it, and copies that are fast to read."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command("list")
@@ -104,8 +111,8 @@ def download(
     chosen = library.get(name)
     if not library.is_there(chosen, folder):
         typer.echo(library.describe(chosen, folder), err=True)
-        if not yes:
-            typer.confirm("Go on?", abort=True, err=True)
+        if not yes and not _agreed():
+            raise ValueError("nothing was downloaded; answer y, or give --yes")
     typer.echo(library.fetch(chosen, folder, keep=keep))
 
 
@@ -126,6 +133,15 @@ def mini(
 
     for name in names or miniatures.MODULES:
         typer.echo(miniatures.ensure(name, size, seed, jobs=jobs))
+
+
+def _agreed():
+    """Ask; no answer (a script, a closed terminal) is no."""
+    try:
+        return typer.confirm("Go on?", err=True)
+    except (typer.Abort, EOFError):
+        typer.echo(err=True)
+        return False
 
 
 def _by_split(tracks):

@@ -135,3 +135,28 @@ def test_damaged_copy_is_read(tracks, tmp_path):
     (folder / prepare.TRACK).write_text("{")
     with pytest.warns(UserWarning, match=r"track\.json: cannot be read"):
         assert len(load_tracks(tmp_path / "out", on_error="skip")) == 2
+
+
+def run(*arguments):
+    """`cocola data ...`, as the command line runs it."""
+    from typer.testing import CliRunner
+
+    from cocola_lib.data_commands import app
+
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_commands_do_not_prepare_or_list(tracks, tmp_path):
+    done = run("prepare", "--data-root", tmp_path / "data", "--out", tmp_path / "out")
+    assert done.exit_code == 0 and "3 tracks written, 0 kept, 0 left out" in done.output
+    listed = run("list", "--data-root", tmp_path / "out").output
+    assert "MoisesDB,train,1,0.0,3.0,16000," in listed and "1 data sets in" in listed
+    tracks[1].stems[0].files[0].write_bytes(b"")
+    done = run("prepare", "--data-root", tmp_path / "data", "--out", tmp_path / "out", "--on-error", "skip")
+    assert done.exit_code == 0 and "2 kept" in done.output  # the broken one is not in the index
+
+
+def test_download_starts_without_a_yes(tmp_path):
+    done = run("download", "babyslakh", "--to", tmp_path / "new")
+    assert isinstance(done.exception, ValueError) and "nothing was downloaded" in str(done.exception)
+    assert "0.9 GB in 1 archive" in done.output and not (tmp_path / "new").exists()
