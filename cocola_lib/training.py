@@ -3,10 +3,6 @@
 Notebook 02 runs this and shows what it does; `python -m cocola_lib train` is the same from the command line.
 """
 
-import logging
-import time
-import warnings
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +10,7 @@ import lightning
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
@@ -24,6 +20,7 @@ from cocola_lib.evaluation import bootstrap_interval, hit_probability
 from cocola_lib.features import MODES, mask_channels
 from cocola_lib.loss import contrastive_loss
 from cocola_lib.profiles import Profile
+from cocola_lib.progress import ShowProgress, quiet_lightning
 from cocola_lib.sampling import MAX_OVERLAP, PairDataset, PairSpec, WindowSampler
 from cocola_lib.tracks import Track
 
@@ -151,31 +148,6 @@ class ContrastiveModule(lightning.LightningModule):
         return torch.optim.Adam(self.model.parameters(), lr=self.settings.learning_rate)
 
 
-class ShowProgress(Callback):
-    """One line that updates in place, in a notebook or a terminal."""
-
-    def __init__(self):
-        self.handle = None
-
-    def on_train_start(self, trainer, module):
-        from IPython.display import display
-
-        self.started, self.handle = (
-            time.time(),
-            display({"text/plain": "training"}, raw=True, display_id=True),
-        )
-
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
-        if self.handle is None:
-            return
-        step, metrics = trainer.global_step, trainer.callback_metrics
-        rate = step * module.settings.k / (time.time() - self.started)
-        line = f"step {step}/{trainer.max_steps}  loss {metrics['loss']:.2f}  {rate:.0f} pairs/s"
-        if "valid_accuracy" in metrics:
-            line += f"  validation accuracy {metrics['valid_accuracy']:.2f} (K = {metrics['valid_k']:.0f})"
-        self.handle.update({"text/plain": line}, raw=True)
-
-
 @dataclass(frozen=True)
 class TrainResult:
     """What a run leaves behind: the folder of its checkpoint, and its history."""
@@ -272,20 +244,3 @@ def read_history(metrics_csv: Path) -> pd.DataFrame:
     history = pd.concat([train_rows, valid_rows], ignore_index=True)
     history["step"] += 1  # Lightning counts from 0: after this step's update
     return history
-
-
-@contextmanager
-def quiet_lightning():
-    """Keep Lightning's advertisements out of notebooks; warnings that concern the music stay."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        warnings.filterwarnings("ignore", message=".*(num_workers|Checkpoint directory|LeafSpec|pkg_resources).*")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
