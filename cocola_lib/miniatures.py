@@ -109,6 +109,8 @@ def make_track(name: str, job, folder: Path) -> None:
     except OSError:
         if not target.is_dir():  # else another process made the same track meanwhile
             raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def track_rng(seed: int, path: str) -> np.random.Generator:
@@ -176,6 +178,7 @@ def _build_parallel(name, size, seed, folder, todo, jobs, progress) -> None:
             worker.terminate()
         for worker in workers:
             worker.wait()
+            shutil.rmtree(folder / ".building" / str(worker.pid), ignore_errors=True)
 
 
 def _work(name, size, seed, folder, share, of) -> None:

@@ -87,6 +87,7 @@ def test_same_seed_gives_other_bytes_when_parallel_or_resumed(tiny, tmp_path):
     process.send_signal(signal.SIGINT)
     process.wait()
     assert not miniatures.is_complete(folder), "a killed build counts as complete"
+    assert not list((folder / ".building").glob("*/*")), "an interrupted build leaves half a track"
     assert miniatures.build(NAME, "tiny", root=tmp_path, progress=False, jobs=1) == folder
     assert files_of(folder) == files_of(tiny)
     manifests = [json.loads((f / miniatures.MANIFEST).read_text()) for f in (folder, tiny)]
@@ -147,6 +148,18 @@ def test_unknown_name_or_size_is_unclear(name, size, says, tmp_path):
     with pytest.raises(ValueError, match=says):
         miniatures.build(name, size, root=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_full_disk_leaves_half_a_track(tmp_path, monkeypatch):
+    def full(path, x, rate):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"RIFF")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(chorales, "write_audio", full)
+    with pytest.raises(OSError, match="No space left"):
+        miniatures.build(NAME, "tiny", root=tmp_path, progress=False, jobs=1)
+    assert not list(tmp_path.rglob("*.wav")) and not list(tmp_path.rglob(miniatures.MANIFEST))
 
 
 def test_failed_worker_is_taken_as_complete(tmp_path, monkeypatch):
