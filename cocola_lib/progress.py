@@ -9,18 +9,18 @@ from lightning.pytorch.callbacks import Callback
 
 
 class ShowProgress(Callback):
-    """One line that updates in place, in a notebook or a terminal."""
+    """One line that updates in place in a notebook; a line every ten steps in a terminal."""
 
     def __init__(self):
         self.handle = None
 
     def on_train_start(self, trainer, module):
+        from IPython import get_ipython
         from IPython.display import display
 
-        self.started, self.handle = (
-            time.time(),
-            display({"text/plain": "training"}, raw=True, display_id=True),
-        )
+        self.started = time.time()
+        if get_ipython() is not None:
+            self.handle = display({"text/plain": "training"}, raw=True, display_id=True)
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         self._show(trainer, module)
@@ -34,7 +34,7 @@ class ShowProgress(Callback):
         line = f"step {step}/{trainer.max_steps}  loss {metrics['loss']:.2f}  {rate:.0f} pairs/s"
         if "valid_accuracy" in metrics:
             line += f"  validation accuracy {metrics['valid_accuracy']:.2f} (K = {metrics['valid_k']:.0f})"
-        if self.handle is not None:  # None outside of IPython
+        if self.handle is not None:
             self.handle.update({"text/plain": line}, raw=True)
         elif step % 10 == 0 or step == trainer.max_steps:
             print(line, flush=True)

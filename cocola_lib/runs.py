@@ -199,7 +199,7 @@ def run_notebooks(
     paths = [p for p in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")) if not only or p.name.startswith(tuple(only))]
     if not paths:
         raise FileNotFoundError(f"{NOTEBOOKS}: no notebook {only or ''}; run from a clone, installed with pip -e")
-    given = {"profile": profile.name, "seed": seed, "run_dir": str(run_dir.resolve())} | _typed(settings or {})
+    given = {"profile": profile.name, "seed": seed, "run_dir": _seen_from_notebooks(run_dir)} | _typed(settings or {})
     if data_root is not None:
         given["data_root"] = str(Path(data_root).expanduser().resolve())
     accepted = {path: set(inspect_parameters(path)) for path in paths}
@@ -216,6 +216,12 @@ def run_notebooks(
         executed.append(_execute(path, run_dir, {k: v for k, v in given.items() if k in accepted[path]}))
         print(f"{executed[-1].seconds:.0f} s", flush=True)
     return executed
+
+
+def _seen_from_notebooks(run_dir: Path) -> str:
+    """A run folder inside the repository as a relative path: executed notebooks can move with the repository."""
+    run_dir = run_dir.resolve()
+    return os.path.relpath(run_dir, NOTEBOOKS) if run_dir.is_relative_to(REPO) else str(run_dir)
 
 
 def inspect_parameters(path: Path) -> dict[str, dict]:
@@ -256,8 +262,18 @@ def _execute(path: Path, run_dir: Path, parameters: dict) -> Executed:
     except papermill.PapermillExecutionError as error:
         temporary.replace(failed)
         raise NotebookFailed(f"{path.stem}: {error.ename}: {error.evalue} (as far as it came: {failed})") from None
+    _forget_paths(temporary, path)
     temporary.replace(run_dir / path.name)
     return Executed(path.stem, time.monotonic() - started)
+
+
+def _forget_paths(executed: Path, source: Path) -> None:
+    """Take this machine's paths out of what papermill notes in an executed notebook."""
+    import nbformat
+
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata["papermill"] |= {"input_path": f"notebooks/{source.name}", "output_path": source.name}
+    nbformat.write(notebook, executed)
 
 
 def summary(run_dir: Path, executed: list[Executed]) -> str:
