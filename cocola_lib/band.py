@@ -107,11 +107,13 @@ def compose(name: str, seed: int, target_s: float, style: str, roster) -> Song:
     kept, strong = styles.METERS[metre]
     bars_wanted = max(4, round((target_s - 3) * tempo_bpm / 60 / (len(kept) / 4)))
     form = styles.FORMS[rng.integers(len(styles.FORMS))]
-    unit = max(1, bars_wanted // sum(length for _, length, _ in form))
+    total = sum(length for _, length, _ in form)
+    unit = max(2, bars_wanted // total)  # bars: a section shorter than two is no section
     chords_of = {k: _section_chords(rng, rules, scale, tonic) for k in sorted({kind for kind, _, _ in form})}
     lift = int(rng.choice([0, 0, 0, 1, 2]))  # the last section may modulate
-    drafts, section = [], 0
-    while len(drafts) < bars_wanted:  # a short form starts again
+    # a short song is an excerpt of its form, and begins anywhere in it
+    drafts, section = [], int(rng.integers(len(form))) if bars_wanted < unit * total else 0
+    while len(drafts) < bars_wanted:
         kind, length, intensity = form[section % len(form)]
         for number in range(length * unit):
             chords = chords_of[kind][number % len(chords_of[kind])]

@@ -29,7 +29,7 @@ MOISES_NAMES = (
 )  # fmt: skip
 GENRES = {"house": "electronic", "salsa": "world/folk", "bossa": "bossa_nova", "folk": "world/folk", "funk": "rnb",
           "soul": "rnb", "prog": "rock", "ballad": "singer_songwriter"}  # fmt: skip
-VERSION = 1
+VERSION = 2
 RATE = 44_100  # Hz
 STEREO = True
 DESK = Desk(lufs=(-24.0, 4.0), wet_share=0.75, wet=(0.1, 0.6), rt60_s=(0.2, 1.3), squeeze=(0.1, 0.6),

@@ -15,7 +15,7 @@ from cocola_lib.miniatures import track_rng
 from cocola_lib.studio import Desk
 from cocola_lib.synth import write_audio
 
-VERSION = 1
+VERSION = 2
 RATE = 44_100  # Hz
 STEREO = True
 DESK = Desk(lufs=(-23.0, 3.0), eq_db=3.0, wet_share=0.6, wet=(0.05, 0.4), drive=(0.5, 2.5), squeeze=(0.2, 0.7),

@@ -22,7 +22,7 @@ from cocola_lib.players import perform
 from cocola_lib.studio import Desk
 from cocola_lib.synth import integrated_loudness, midi_bytes, write_audio
 
-VERSION = 1
+VERSION = 2
 RATE = 16_000  # Hz
 STEREO = False
 DESK = Desk(wet_share=0.35, squeeze=(0.0, 0.2), width=0.0)
