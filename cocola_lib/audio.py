@@ -6,7 +6,6 @@ Full scale is 1.0. Everything is checked here, at the door, so that the modules 
 import math
 import operator
 import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +13,11 @@ import numpy as np
 import soundfile
 import soxr
 
+from cocola_lib.sound_files import MAX_CHANNELS, check_samples, count_frames, open_sound, read_frames, states_length
+
 SAMPLE_RATE = 16_000  # Hz
 WINDOW_S = 5.0  # s
-MAX_CHANNELS = 64  # more is a transposed array or a broken header, not music
-MAX_AMPLITUDE = 1_000.0  # full scales; more is integer samples in a float array
 MARGIN_S = 0.1  # s read on either side of a part: longer than the resampler's filter rings
-UNKNOWN_BYTES = 0x7FFF_F000  # a WAV written to a pipe carries at least this as the size of its data
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,10 @@ def read(path, rate=SAMPLE_RATE, start_s=0.0, duration_s=None):
         raise ValueError(f"start_s: {start_s} s; it must be 0 or more")
     if duration_s is not None and not (math.isfinite(duration_s) and duration_s > 0):
         raise ValueError(f"duration_s: {duration_s} s; it must be more than 0, or None for the whole file")
-    with _open(path) as file:
+    with open_sound(path) as file:
         from_hz, total = file.samplerate, file.frames
-        whole = round(total * rate / from_hz)
         start = round(start_s * rate)
-        n = whole - start if duration_s is None else round(duration_s * rate)
+        n = round(total * rate / from_hz) - start if duration_s is None else round(duration_s * rate)
         if duration_s is None and n <= 0:
             raise ValueError(f"{path}: start_s = {start_s} s is past its end ({total / from_hz:.2f} s)")
         # Input frames that fall exactly on output samples: from there on both grids agree.
@@ -72,9 +69,10 @@ def read(path, rate=SAMPLE_RATE, start_s=0.0, duration_s=None):
         last = min(total, math.ceil((start + n) * from_hz / rate) + margin)
         if first >= last:
             return np.zeros(n, dtype=np.float32)
-        mono = _read_frames(file, path, first, last - first)
+        exact = states_length(file, path)
+        mono = read_frames(file, path, first, last - first, exact)
     resampled = resample(mono, from_hz, rate)[start - first * rate // from_hz :][:n]
-    return np.pad(resampled, (0, n - len(resampled)))
+    return resampled if duration_s is None and not exact else np.pad(resampled, (0, n - len(resampled)))
 
 
 def info(path):
@@ -87,8 +85,9 @@ def info(path):
     Raises:
         FileNotFoundError, ValueError: as `read`.
     """
-    with _open(path) as file:
-        return AudioInfo(file.samplerate, file.frames, file.channels)
+    with open_sound(path) as file:
+        n_samples = file.frames if states_length(file, path) else count_frames(file, path)
+        return AudioInfo(file.samplerate, n_samples, file.channels)
 
 
 def resample(x, from_hz, to_hz):
@@ -136,7 +135,7 @@ def to_mono(x, rate=SAMPLE_RATE, name="array"):
     x = _to_float(x, name)
     if x.ndim == 2:
         x = x.mean(axis=int(x.shape[1] <= x.shape[0]), dtype=np.float64)
-    _check_samples(x, name)
+    check_samples(x, name)
     return np.ascontiguousarray(x, dtype=np.float32)
 
 
@@ -211,83 +210,3 @@ def _to_float(x, name):
     if x.dtype.kind != "f":
         raise ValueError(f"{name}: {x.dtype} samples; expected float (full scale 1) or 8- to 32-bit integers")
     return x
-
-
-def _check_samples(x, name):
-    """Refuse NaN, infinity and samples far beyond full scale."""
-    bad = np.count_nonzero(~np.isfinite(x))
-    if bad:
-        raise ValueError(f"{name}: {bad} of {x.size} samples are NaN or infinite; repair or export it again")
-    peak = float(np.abs(x).max())
-    if peak > MAX_AMPLITUDE:
-        raise ValueError(f"{name}: samples reach {peak:.3g}, full scale is 1; divide integers by their range")
-
-
-def _open(path):
-    """Open an audio file, with one line about each way in which it may not be one."""
-    path = Path(path)
-    try:
-        with path.open("rb") as raw:
-            size = os.fstat(raw.fileno()).st_size
-            rate, n_bytes = _wav_header(raw) if size else (None, None)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise ValueError(f"{path}: is a directory; expected one audio file") from None
-    except PermissionError:
-        raise ValueError(f"{path}: permission denied") from None
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be opened ({error.strerror})") from None
-    if size == 0:
-        raise ValueError(f"{path}: empty file (0 bytes)")
-    if rate == 0:
-        raise ValueError(f"{path}: its header says 0 Hz; export it again with a sample rate")
-    if n_bytes is not None and n_bytes[0] < n_bytes[1] < UNKNOWN_BYTES:
-        raise ValueError(f"{path}: cut off, holds {n_bytes[0]} of {n_bytes[1]} bytes of audio; copy it again")
-    try:
-        file = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(".")
-        raise ValueError(f"{path}: no audio that can be read ({reason}); use WAV, FLAC, OGG or MP3") from None
-    if file.frames <= 0 or file.channels > MAX_CHANNELS:
-        found = "no samples" if file.frames <= 0 else f"{file.channels} channels (at most {MAX_CHANNELS})"
-        file.close()
-        raise ValueError(f"{path}: holds {found}")
-    return file
-
-
-def _wav_header(raw):
-    """Rate and (found, promised) bytes of a WAV's audio; libsndfile quietly shortens cut-off files itself."""
-    size = os.fstat(raw.fileno()).st_size
-    rate = None
-    head = raw.read(12)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return None, None
-    while len(chunk := raw.read(8)) == 8:
-        kind, length = struct.unpack("<4sI", chunk)
-        if kind == b"data":
-            return rate, (size - raw.tell(), length)
-        body = raw.read(length + length % 2)
-        if kind == b"fmt " and len(body) >= 8:
-            rate = struct.unpack_from("<I", body, 4)[0]
-    return rate, None
-
-
-def _read_frames(file, path, first, n):
-    """Frames [first, first + n) as mono, in blocks, so that a long stereo file is never held twice."""
-    mono, block, at = np.empty(n, dtype=np.float32), 1 << 20, 0
-    try:
-        file.seek(first)
-        while at < n:
-            frames = file.read(min(block, n - at), dtype="float32", always_2d=True)  # (frames, channels)
-            if len(frames) == 0:
-                break
-            mono[at : at + len(frames)] = frames[:, 0] if file.channels == 1 else frames.mean(axis=1)
-            at += len(frames)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(".").removeprefix("Error : ")
-        raise ValueError(f"{path}: damaged or cut off ({reason}); copy it again") from None
-    if at < n:
-        raise ValueError(f"{path}: cut off, {first + at} of {file.frames} samples can be read; copy it again")
-    _check_samples(mono, str(path))
-    return mono

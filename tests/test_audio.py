@@ -76,6 +76,35 @@ def test_channels_are_averaged_not_summed(tmp_path):
     np.testing.assert_allclose(audio.read(tmp_path / "x.wav"), 0.25)
 
 
+@pytest.mark.parametrize("bitrate", ["VARIABLE", "CONSTANT"])
+def test_an_mp3_that_does_not_state_its_length_is_not_called_cut_off(tmp_path, bitrate):
+    x = clip(20, 1, 44_100, 2)
+    x[: len(x) // 2] = 0  # cheap frames first: a guess from them is far too long
+    options = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": bitrate, "compression_level": 0.5}
+    with soundfile.SoundFile(tmp_path / "x.mp3", "w", 44_100, 2, **options) as file:
+        file.write(x)
+    data = (tmp_path / "x.mp3").read_bytes()
+    header = max(data.find(b"Xing"), data.find(b"Info"))
+    (tmp_path / "plain.mp3").write_bytes(data[data.find(b"\xff\xfb", header) :])
+    whole = audio.read(tmp_path / "plain.mp3")
+    assert abs(len(whole) - 320_000) < 1_600
+    assert audio.info(tmp_path / "plain.mp3").duration_s == pytest.approx(20, abs=0.1)
+    np.testing.assert_allclose(
+        audio.read(tmp_path / "plain.mp3", start_s=12, duration_s=3), whole[192_000:240_000], atol=1e-5
+    )
+    assert not audio.read(tmp_path / "plain.mp3", start_s=21, duration_s=1).any()
+
+
+def test_a_wav_from_a_pipe_and_one_with_a_long_tag_are_whole(tmp_path):
+    soundfile.write(tmp_path / "x.wav", clip(1), 16_000)
+    data = (tmp_path / "x.wav").read_bytes()
+    at = data.find(b"data")
+    (tmp_path / "pipe.wav").write_bytes(data[: at + 4] + b"\xff" * 4 + data[at + 8 :])
+    (tmp_path / "tag.wav").write_bytes(data[:at] + b"LIST" + (5_001).to_bytes(4, "little") + bytes(5_002) + data[at:])
+    for name in ("pipe.wav", "tag.wav"):
+        np.testing.assert_array_equal(audio.read(tmp_path / name), audio.read(tmp_path / "x.wav"))
+
+
 def broken_files(folder):
     """Name -> (error type, words that its message must hold)."""
     soundfile.write(folder / "whole.wav", clip(1, 0, 16_000, 2), 16_000)
