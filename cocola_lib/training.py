@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
-from cocola_lib import checkpoints
+from cocola_lib import calibration, checkpoints
 from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
 from cocola_lib.evaluation import bootstrap_interval, hit_probability
 from cocola_lib.features import MODES, mask_channels
@@ -22,6 +22,7 @@ from cocola_lib.loss import contrastive_loss
 from cocola_lib.profiles import Profile
 from cocola_lib.progress import ShowProgress, quiet_lightning
 from cocola_lib.sampling import MAX_OVERLAP, PairDataset, PairSpec, WindowSampler
+from cocola_lib.scoring import Scorer
 from cocola_lib.tracks import Track
 
 MASKINGS = ("batch", "pair", "none")
@@ -170,7 +171,8 @@ def train(
         config: the model.
         settings: the run.
         tracks: with their splits; ids must not repeat between splits.
-        run_dir: gets `checkpoint/` (ours, best by validation accuracy), `history.csv` and `lightning/`.
+        run_dir: gets `checkpoint/` (ours, best by validation accuracy, calibrated on the validation pairs),
+            `history.csv` and `lightning/`.
         provenance: stored in the checkpoint.
         progress: show one updating line.
 
@@ -203,6 +205,12 @@ def train(
         "n_valid_pairs": len(valid_specs),
     }
     checkpoints.save(run_dir / "checkpoint", module.model.eval(), training=training, provenance=provenance)
+    if len(valid_specs) >= calibration.MIN_PAIRS:
+        pairs = [samplers["valid"].audio(spec) for spec in valid_specs]
+        name = "+".join(sorted({track.dataset for track in splits["valid"]})) + " valid"
+        scorer = Scorer.from_model(module.model, device="cpu")
+        scale = calibration.calibrate(scorer, pairs, name, [spec.track_id for spec in valid_specs])
+        calibration.store(run_dir / "checkpoint", scale)
     return TrainResult(run_dir / "checkpoint", history)
 
 

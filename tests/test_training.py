@@ -12,6 +12,7 @@ from tiny import clip
 from cocola_lib import audio, checkpoints, training
 from cocola_lib.encoder import Cocola, ModelConfig
 from cocola_lib.profiles import PROFILES, get_profile
+from cocola_lib.scoring import Scorer
 from cocola_lib.tracks import load_tracks
 
 SMALL = ModelConfig(backbone="mobilenetv3_small_050", pooling="time", embedding_dim=64, time_steps=16)
@@ -54,6 +55,12 @@ def test_the_same_seed_gives_the_same_weights(result, tracks, tmp_path):
     again = training.train(SMALL, SHORT, tracks, tmp_path, progress=False)
     a, b = (checkpoints.load(r.checkpoint)[0].state_dict() for r in (result, again))
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_trained_checkpoint_knows_what_its_scores_mean(result, tracks):
+    score = Scorer.from_checkpoint(result.checkpoint).score(clip(seed=1), clip(seed=2))
+    assert 0 <= score.percentile <= 100
+    assert score.calibration.dataset.endswith("valid")
 
 
 def test_validation_never_uses_training_tracks(result, tracks):
