@@ -65,7 +65,11 @@ def load(path):
         FileNotFoundError, ValueError: one line: which file, what was found, what to do.
     """
     path = Path(path)
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:  # a folder above may not be entered
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+    if not exists:
         raise FileNotFoundError(f"{path}: no such checkpoint; give a folder with {CONFIG}, or a released .ckpt file")
     if path.is_file():
         from cocola_lib.official import load_official
@@ -94,6 +98,8 @@ def read_config(folder):
         config = json.loads(file.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: not JSON ({error})") from None
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT or not isinstance(config.get("model"), dict):
         raise ValueError(f"{file}: not a {FORMAT} checkpoint")
     if config.get("version") != VERSION:

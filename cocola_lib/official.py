@@ -128,6 +128,8 @@ def read_lightning(path):
         raise ValueError(
             f"{path}: neither a folder of ours nor a Lightning checkpoint, or cut off: copy it again"
         ) from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise error if str(error).startswith(str(path)) else _damaged(path, error) from None
     except Exception as error:  # a pickle can fail in any way at all
@@ -135,7 +137,7 @@ def read_lightning(path):
 
 
 def _damaged(path, error):
-    return ValueError(f"{path}: damaged checkpoint ({type(error).__name__}: {str(error).splitlines()[0][:80]})")
+    return ValueError(f"{path}: damaged checkpoint ({type(error).__name__}: {' '.join(str(error).split())[:80]})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,6 +284,15 @@ def test_a_cut_off_file_is_refused(share, released, tmp_path):
     refused(tmp_path / "cut.ckpt", "cut off")
 
 
+def test_a_file_that_may_not_be_read_says_so(tmp_path, monkeypatch):
+    def denied(*_):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "model.ckpt").write_bytes(b"PK")
+    monkeypatch.setattr(zipfile, "ZipFile", denied)
+    refused(tmp_path / "model.ckpt", "cannot be read .Permission denied")
+
+
 @pytest.mark.parametrize("contents", [b"", b"just text\n", pickle.dumps({"state_dict": {}}), bytes(1000)])
 def test_a_file_of_another_kind_is_refused(contents, tmp_path):
     (tmp_path / "model.ckpt").write_bytes(contents)
