@@ -205,11 +205,12 @@ def train(
         "n_valid_pairs": len(valid_specs),
     }
     checkpoints.save(run_dir / "checkpoint", module.model.eval(), training=training, provenance=provenance)
-    if len(valid_specs) >= calibration.MIN_PAIRS:
+    groups = [spec.track_id for spec in valid_specs]
+    if len(groups) >= calibration.MIN_PAIRS and len(set(groups)) > 1:  # random pairs need another song
         pairs = [samplers["valid"].audio(spec) for spec in valid_specs]
         name = "+".join(sorted({track.dataset for track in splits["valid"]})) + " valid"
         scorer = Scorer.from_model(module.model, device="cpu")
-        scale = calibration.calibrate(scorer, pairs, name, [spec.track_id for spec in valid_specs])
+        scale = calibration.calibrate(scorer, pairs, name, groups)
         calibration.store(run_dir / "checkpoint", scale)
     return TrainResult(run_dir / "checkpoint", history)
 

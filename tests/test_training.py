@@ -21,12 +21,12 @@ SHORT = training.TrainSettings(k=4, n_steps=4, valid_every=2, n_valid_pairs=8)
 
 @pytest.fixture(scope="module")
 def tracks(tmp_path_factory):
-    """Five songs of three stems, 12 s each: enough for all three splits."""
+    """Twenty songs of two stems, 20 s each: two of them for validation, two for the test."""
     root = tmp_path_factory.mktemp("songs")
-    for song in range(5):
+    for song in range(20):
         (root / f"song{song}").mkdir()
-        for stem in range(3):
-            audio.write(root / f"song{song}" / f"stem{stem}.wav", clip(12.0, seed=10 * song + stem))
+        for stem in range(2):
+            audio.write(root / f"song{song}" / f"stem{stem}.wav", clip(20.0, seed=10 * song + stem))
     return load_tracks(root)
 
 
@@ -39,7 +39,7 @@ def test_a_run_leaves_a_checkpoint_that_loads_and_says_where_it_comes_from(resul
     model, config = checkpoints.load(result.checkpoint)
     assert model.config == SMALL
     assert config["training"]["seed"] == SHORT.seed
-    assert config["training"]["n_train_tracks"] == 3
+    assert config["training"]["n_train_tracks"] == 16
     assert config["training"]["best_step"] in (2, 4)
 
 
@@ -112,8 +112,8 @@ def test_without_validation_tracks_training_is_refused(tracks, tmp_path):
 
 
 def test_more_windows_than_the_tracks_hold_are_refused(tracks, tmp_path):
-    greedy = training.TrainSettings(k=64, n_steps=1)
-    with pytest.raises(ValueError, match="of the 64 windows asked for"):
+    greedy = training.TrainSettings(k=256, n_steps=1)
+    with pytest.raises(ValueError, match="of the 256 windows asked for"):
         training.train(SMALL, greedy, tracks, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
 
