@@ -18,7 +18,7 @@ def check_samples(x, name):
     bad = np.count_nonzero(~np.isfinite(x))
     if bad:
         raise ValueError(f"{name}: {bad} of {x.size} samples are NaN or infinite; repair or export it again")
-    peak = float(np.abs(x).max())
+    peak = float(np.abs(x).max(initial=0.0))
     if peak > MAX_AMPLITUDE:
         raise ValueError(f"{name}: samples reach {peak:.3g}, full scale is 1; divide integers by their range")
 
@@ -90,7 +90,7 @@ def read_frames(file, path, first, n, exact=True):
             at += len(frames)
     except soundfile.LibsndfileError as error:
         raise _damaged(path, error) from None
-    if at < n and exact:
+    if at < n and (exact or first == at == 0):
         raise ValueError(f"{path}: cut off, {first + at} of {file.frames} samples can be read; copy it again")
     check_samples(mono[:at], str(path))
     return mono[:at]
