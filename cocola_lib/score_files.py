@@ -14,6 +14,7 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
+from cocola_lib.features import MODES
 from cocola_lib.pair_files import PAIR, locate, pair_of, read_rows, write_rows
 
 STATUS = ("coverage", "n_windows", "n_silent", "status", "reason", "hop_s", "checkpoint", "calibrated_on")
@@ -60,7 +61,8 @@ def score_rows(
     if gathered is None:
         return None
     done = done | gathered
-    rows = [row | done[pair_of(row)] for row in rows]
+    ours = {*columns(MODES), *STATUS}  # an earlier table of scores may be the table of pairs: none of it may stay
+    rows = [{k: v for k, v in row.items() if k not in ours} | done[pair_of(row)] for row in rows]
     if out is not None:
         write_rows(rows, out)
         for path in parts(out):

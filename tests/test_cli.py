@@ -113,6 +113,21 @@ def test_finished_rows_are_not_scored_again_and_failed_ones_are(capsys, model, d
         assert len(asked) == n, options
 
 
+def test_a_table_of_scores_used_as_pairs_keeps_no_old_score(capsys, model, data):
+    (data / "old.csv").write_text(
+        'conditioning,both,status,"my, note",accompaniment\r\n'
+        'a/0.wav,99,ok,"two\r\nlines, [bold]",b/0.wav\r\na/4.wav,99,ok,ü,b/4.wav\r\n',
+        encoding="utf-8-sig",
+        newline="",
+    )
+    for name in ("s.csv", "s.json", "s.csv"):  # the last time resumed
+        run(capsys, "score", "--pairs", data / "old.csv", "--out", data / name, "--checkpoint", model)
+        rows = score_files.read_rows(data / name)
+        assert [row["status"] for row in rows] == ["ok", "failed"]
+        assert rows[0]["my, note"] == "two\r\nlines, [bold]" and rows[1]["my, note"] == "ü"
+        assert float(rows[0]["both"]) < 90 and not rows[1].get("both")
+
+
 def test_an_interrupted_run_goes_on_where_it_stopped(capsys, model, data, monkeypatch):
     arguments = ("score", "--pairs", data / "pairs.csv", "--out", data / "s.csv", "--checkpoint", model)
     score_pairs, asked = Scorer.score_pairs, []
