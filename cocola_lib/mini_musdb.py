@@ -20,7 +20,7 @@ RATE = 44_100  # Hz
 STEREO = True
 DESK = Desk(lufs=(-23.0, 3.0), eq_db=3.0, wet_share=0.6, wet=(0.05, 0.4), drive=(0.5, 2.5), squeeze=(0.2, 0.7),
             noise_share=0.15)  # fmt: skip
-SIZES = {"tiny": ((2, 1, 2), 9.0), "small": ((5, 2, 13), 15.0), "large": ((86, 14, 50), 60.0)}
+SIZES = {"tiny": ((2, 1, 2), 11.0), "small": ((5, 2, 13), 15.0), "large": ((86, 14, 50), 60.0)}
 # MUSDB18's validation songs: the official loaders know the split by these names; the music is the band's
 VALIDATION = (
     "Actions - One Minute Smile", "Clara Berry And Wooldog - Waltz For My Victims",

@@ -27,7 +27,7 @@ RATE = 16_000  # Hz
 STEREO = False
 DESK = Desk(wet_share=0.35, squeeze=(0.0, 0.2), width=0.0)
 SIZES = {  # train, validation, test, omitted; seconds
-    "tiny": ((4, 2, 3, 1), 10.0),
+    "tiny": ((4, 2, 3, 1), 12.0),
     "small": ((84, 10, 24, 2), 22.0),
     "large": ((1000, 60, 80, 40), 60.0),
 }
