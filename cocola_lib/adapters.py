@@ -45,7 +45,8 @@ class Adapter:
     """One layout.
 
     Attributes:
-        name: display name of the data set.
+        name: of the layout.
+        dataset: display name; None for the name of the root folder.
         layout: what its root looks like, for error messages.
         home: root -> the folder that holds tracks or splits, None if the layout is another one.
         tracks: home -> (split, path) of every track; split OURS where there is none.
@@ -53,6 +54,7 @@ class Adapter:
     """
 
     name: str
+    dataset: str | None
     layout: str
     home: Callable[[Path], Path | None]
     tracks: Callable[[Path], Iterable[tuple[str, Path]]]
@@ -173,12 +175,14 @@ ADAPTERS: dict[str, Adapter] = {
     for adapter in (
         Adapter(
             "CocoChorales",
+            "CocoChorales",
             "main_dataset/{train,valid,test}/<ensemble>_track<n>/stems_audio/*.wav",
             _home(lambda folder: folder.name == "main_dataset", "main_dataset"),
             _split_tracks("*_track*"),
             _cocochorales_stems,
         ),
         Adapter(
+            "Slakh2100",
             "Slakh2100",
             "slakh2100_flac_redux/{train,validation,test}/Track<n>/{metadata.yaml,stems/S*.flac}",
             _home(
@@ -192,12 +196,14 @@ ADAPTERS: dict[str, Adapter] = {
         ),
         Adapter(
             "MoisesDB",
+            "MoisesDB",
             "moisesdb_v0.1/<uuid>/{data.json,<stem>/<uuid>.wav}",
             _home(_any("*/data.json"), "moisesdb/moisesdb_v0.1", "moisesdb_v0.1"),
             lambda home: [(OURS, path.parent) for path in _entries(home, "*/data.json") if path.parent.name[0] != "."],
             _moisesdb_stems,
         ),
         Adapter(
+            "MUSDB18-HQ",
             "MUSDB18-HQ",
             "{train,test}/<Artist - Title>/{mixture,drums,bass,other,vocals}.wav",
             _home(_any("train/*/mixture.wav", "test/*/mixture.wav"), "musdb18hq"),
@@ -206,6 +212,7 @@ ADAPTERS: dict[str, Adapter] = {
         ),
         Adapter(
             "stem files",
+            None,
             f"<track>{STEM_MP4}, or {{train,test}}/<Artist - Title>{STEM_MP4} (MUSDB18)",
             _home(_any(f"*{STEM_MP4}", f"train/*{STEM_MP4}", f"test/*{STEM_MP4}"), "musdb18"),
             _stem_mp4_tracks,
@@ -213,6 +220,7 @@ ADAPTERS: dict[str, Adapter] = {
         ),
         Adapter(
             "folder of stems",
+            None,
             "<track>/<stem>.wav (or flac, ogg, mp3)",
             lambda root: root if _folder_tracks(root) else None,
             _folder_tracks,

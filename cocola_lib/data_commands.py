@@ -1,5 +1,6 @@
 """`cocola data list|prepare|download|mini`: what there is, how to get it, and copies that are fast to read."""
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -78,13 +79,16 @@ def prepare(
     from cocola_lib import prepare as library
     from cocola_lib.tracks import load_tracks
 
-    tracks = load_tracks(data_root, dataset, on_error=on_error)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tracks = load_tracks(data_root, dataset, on_error=on_error)
     written, broken = library.prepare(tracks, out, format, jobs, on_error, console.progress_bar("prepare"))
-    for reason in broken:
-        typer.echo(f"left out: {reason}", err=True)
     kept = len(tracks) - written - len(broken)
-    typer.echo(f"{out}: {written} tracks written, {kept} kept, {len(broken)} left out")
-    if broken:
+    typer.echo(f"{out}: {written} tracks written, {kept} kept")
+    left_out = [*(str(warning.message) for warning in caught), *(f"left out: {reason}" for reason in broken)]
+    for line in left_out:
+        typer.echo(line, err=True)
+    if left_out:
         raise typer.Exit(1)
 
 

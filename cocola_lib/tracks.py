@@ -146,7 +146,7 @@ def _read_tracks(adapter: Adapter, root: Path) -> tuple[list[Track], list[Except
     found = list(adapter.tracks(root))
     ours = assign_splits([path.name for split, path in found if split == OURS])
     # a miniature says so in its own name, so that no table can pass it off as the real data set
-    dataset = _miniature_name(root) or (root.name if adapter.name == list(ADAPTERS)[-1] else adapter.name)
+    dataset = _miniature_name(root) or adapter.dataset or root.name
 
     def read(entry: tuple[str, Path]) -> Track | Exception:
         split, path = entry

@@ -284,7 +284,12 @@ def test_song_that_stempeg_ships_is_read_otherwise(tmp_path):
     shutil.copy(song, tmp_path / "music")
     (tmp_path / "music/._x.stem.mp4").write_bytes(b"junk")
     (track,) = load_tracks(tmp_path / "music")
-    assert track.stem_names == containers.STREAMS and track.sample_rate == 44_100 and 6 < track.duration_s < 7
+    assert (
+        track.dataset == "music"
+        and track.stem_names == containers.STREAMS
+        and track.sample_rate == 44_100
+        and 6 < track.duration_s < 7
+    )
     theirs, _ = package.read_stems(str(song))
     for i, stem in enumerate(track.stems, start=1):
         x = stem.read(44_100, 0.0, 5.0)

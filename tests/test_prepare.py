@@ -148,12 +148,12 @@ def run(*arguments):
 
 def test_commands_do_not_prepare_or_list(tracks, tmp_path):
     done = run("prepare", "--data-root", tmp_path / "data", "--out", tmp_path / "out")
-    assert done.exit_code == 0 and "3 tracks written, 0 kept, 0 left out" in done.output
+    assert done.exit_code == 0 and "3 tracks written, 0 kept" in done.output
     listed = run("list", "--data-root", tmp_path / "out").output
     assert "MoisesDB,train,1,0.0,3.0,16000," in listed and "1 data sets in" in listed
     tracks[1].stems[0].files[0].write_bytes(b"")
     done = run("prepare", "--data-root", tmp_path / "data", "--out", tmp_path / "out", "--on-error", "skip")
-    assert done.exit_code == 0 and "2 kept" in done.output  # the broken one is not in the index
+    assert done.exit_code == 1 and "2 kept" in done.output and "1 tracks left out" in done.output
 
 
 def test_download_starts_without_a_yes(tmp_path):
