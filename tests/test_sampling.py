@@ -196,12 +196,11 @@ def test_noise_differs_on_resuming_or_repeats_over_ranks(stems):
 
 
 def test_level_is_changed_unless_asked_for_or_not_when_asked_for(stems):
-    tracks = load_tracks(stems)
-    spec = WindowSampler(tracks).batch(4, 0, 0)[0]
-    plain, levelled = WindowSampler(tracks).audio(spec), WindowSampler(tracks, level_dbfs=-23.0).audio(spec)
-    assert [audio.rms_dbfs(x) for x in levelled] == pytest.approx([-23.0, -23.0], abs=1e-3)
-    np.testing.assert_array_equal(plain[0], tracks[0].__class__.read(
-        next(t for t in tracks if t.id == spec.track_id), spec.anchor, spec.start_s, 5.0))  # fmt: skip
+    plain, levelled = WindowSampler(load_tracks(stems)), WindowSampler(load_tracks(stems), level_dbfs=-23.0)
+    spec = plain.batch(4, 0, 0)[0]
+    assert [audio.rms_dbfs(x) for x in levelled.audio(spec)] == pytest.approx([-23.0, -23.0], abs=1e-3)
+    track = plain.by_id[spec.track_id]
+    np.testing.assert_array_equal(plain.audio(spec)[0], track.read(spec.anchor, spec.start_s, 5.0))
 
 
 def damage(stems):
@@ -216,13 +215,12 @@ def damage(stems):
 
 def test_unreadable_file_stops_training_unnamed(stems):
     path = damage(stems)
-    tracks = [t for t in load_tracks_before(stems)]
-    data = PairDataset(WindowSampler(tracks), 6, 10, 0)
+    data = PairDataset(WindowSampler(indexed_before(stems)), 6, 10, 0)
     with pytest.raises(ValueError, match=path.name):
         [data[step] for step in range(10)]
 
 
-def load_tracks_before(stems):
+def indexed_before(stems):
     """The tracks as they were indexed before the damage."""
     names = ("bass", "drums", "keys")
     return [
@@ -234,12 +232,12 @@ def load_tracks_before(stems):
 
 def test_unreadable_file_is_skipped_uncounted_or_shrinks_the_batch(stems):
     path = damage(stems)
-    data = PairDataset(WindowSampler(load_tracks_before(stems), on_error="skip"), 6, 10, 0)
+    data = PairDataset(WindowSampler(indexed_before(stems), on_error="skip"), 6, 10, 0)
     with pytest.warns(UserWarning, match=path.name) as warned:
         batches = [data[step][0] for step in range(10)]
     assert len(warned) == 1 and int(data.sampler.n_skipped) >= 1
     assert all(batch.shape == (6, 80_000) for batch in batches)
-    again = PairDataset(WindowSampler(load_tracks_before(stems), on_error="skip"), 6, 10, 0)
+    again = PairDataset(WindowSampler(indexed_before(stems), on_error="skip"), 6, 10, 0)
     with warnings.catch_warnings(action="ignore"):
         assert torch.equal(again[7][0], batches[7])  # the stand-in, too, is a function of (seed, step)
 
@@ -266,10 +264,10 @@ def test_file_that_fails_at_reading_only_is_not_replaced(stems, monkeypatch):
 
 def test_loader_processes_lose_the_count_of_skipped_windows(stems):
     damage(stems)
-    data = PairDataset(WindowSampler(load_tracks_before(stems), on_error="skip"), 6, 8, 0)
+    data = PairDataset(WindowSampler(indexed_before(stems), on_error="skip"), 6, 8, 0)
     context = multiprocessing.get_context("fork")
     loader = torch.utils.data.DataLoader(data, batch_size=None, num_workers=2, multiprocessing_context=context)
-    own = PairDataset(WindowSampler(load_tracks_before(stems), on_error="skip"), 6, 8, 0)
+    own = PairDataset(WindowSampler(indexed_before(stems), on_error="skip"), 6, 8, 0)
     with pytest.warns(UserWarning):
         for step, batch in enumerate(loader):
             assert torch.equal(batch[0], own[step][0])
