@@ -258,13 +258,14 @@ def test_planted_shortcut_is_not_found(tiny):
     plain = [np.stack([shortcuts.shortcut_features(r[i]) for r in rows]) for i in (1, 2)]
     result = shortcuts.shortcut_check(*plain, groups)
     assert result.interval[0] <= result.accuracy <= result.interval[1] and set(result.per_cue) == set(shortcuts.CUES)
-    hiss = {g: 10 ** (-4 + 0.4 * i) for i, g in enumerate(sorted(set(groups)))}  # one noise floor per song
+    hiss = {g: 10 ** (-3 + 0.25 * i) for i, g in enumerate(sorted(set(groups)))}  # one noise floor per song
     rng = np.random.default_rng(1)
     planted = [
         np.stack([shortcuts.shortcut_features(r[i] + hiss[r[0]] * rng.normal(size=32_000)) for r in rows])
         for i in (1, 2)
     ]
-    assert shortcuts.shortcut_check(*planted, groups).interval[0] > 0.55
+    found = shortcuts.shortcut_check(*planted, groups)
+    assert found.accuracy > 0.6 and found.per_cue["noise_floor_db"] > 0.62
 
 
 def test_cue_does_not_measure_what_its_name_says():
