@@ -137,7 +137,7 @@ def rank(
     folder: Annotated[Path, typer.Argument(help="Loops or stems to choose from, subfolders included.")],
     top: Annotated[int, typer.Option(min=1, help="How many to list.")] = 10,
     mode: Annotated[Mode, typer.Option(help="What to listen to.")] = Mode.both,
-    by: Annotated[By, typer.Option(help="mean: fits the whole mix; best: fits one window of it.")] = By.mean,
+    by: Annotated[By, typer.Option(help="Loops: mean over all places in the mix, or best place.")] = By.mean,
     index: Annotated[
         Path | None, typer.Option(help="Keep the embeddings here; only new and changed files are read again.")
     ] = None,
@@ -152,8 +152,9 @@ def rank(
       cocola rank mix.wav loops/ --top 5
       cocola rank mix.wav loops/ --index loops.safetensors --out best.csv
 
-    The folder is embedded once; with --index later searches only read the mix. Clips longer than 5 s count with
-    the mean of their windows. Clips that cannot be read are named on stderr and make the exit code 1.
+    A clip at least half as long as the mix is a stem and starts with it; a shorter one is a loop and is tried at
+    every window of the mix. The folder is embedded once; with --index later searches only read the mix. Clips that
+    cannot be read are named on stderr and make the exit code 1.
     """
     from cocola_lib import console, pair_files, retrieval
 

@@ -1,7 +1,10 @@
 """Retrieval: which of many loops or stems fits a mix best?
 
-Eq. 2 is h1' W h2, so with the query q = W' h1 the search is one inner product per clip: an index of 100,000 clips
-is one matrix product. A flat faiss index gives the same numbers and measured no faster, so there is none here.
+Eq. 2 is h1' W h2, so with the queries q = W' h1 the search is inner products: a mix against an index of 100,000 clips
+is one matrix product. A flat faiss index gives the same numbers and measured slower, so there is none here.
+
+Where a clip goes: one at least half as long as the mix is a stem and starts with it; a shorter one is a loop, and is
+tried at every window of the mix. A clip's score at one place is the mean over its windows, as in `Scorer.score`.
 """
 
 import json
@@ -14,6 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+CLIP_HOP_S = 5.0  # s between the windows of a clip: none overlap, so that the index stays small
+STRIDE = 2  # the mix has a window every 2.5 s, half of that
 COLUMNS = ("rank", "name", "score", "percentile", "odds", "best_start_s", "best_score")
 
 
@@ -21,17 +26,43 @@ COLUMNS = ("rank", "name", "score", "percentile", "odds", "best_start_s", "best_
 class Index:
     """Embeddings of a folder's clips.
 
-    `names`: n paths relative to the folder; `stamps`: n strings that change when a file does; `embeddings`: (n, D)
-    float32, a row of NaN for a silent clip; `mode` and `model`: what they were made with (the model's hash);
-    `failed`: name -> one line, clips that could not be read.
+    `names`: n paths relative to the folder; `stamps`: n strings that change when a file does; `counts`: (n,) windows
+    of each; `embeddings`: (sum of counts, D) float32, the first windows of all clips, then all second ones, and so on,
+    NaN where one is silent; `mode` and `model`: what they were made with (the model's hash); `failed`: name -> one
+    line, clips that could not be read.
     """
 
     names: list[str]
     stamps: list[str]
+    counts: np.ndarray
     embeddings: np.ndarray
     mode: str
     model: str
     failed: dict[str, str]
+
+    @classmethod
+    def of(cls, clips, stamps, mode, model, failed):
+        """From name -> (n_windows, D) and name -> stamp."""
+        names = sorted(clips)
+        counts = np.array([len(clips[name]) for name in names])
+        rows = [clips[names[i]][t] for t in range(counts.max()) for i in np.flatnonzero(counts > t)]
+        return cls(names, [stamps[name] for name in names], counts, np.stack(rows), mode, model, failed)
+
+    def windows(self):
+        """Yield, per t, which clips have a window t, (n_t,), and its embeddings, (n_t, D)."""
+        start = 0
+        for t in range(int(self.counts.max())):
+            has = np.flatnonzero(self.counts > t)
+            yield has, self.embeddings[start : start + len(has)]
+            start += len(has)
+
+    def clips(self):
+        """Name -> (n_windows, D)."""
+        rows = {name: [] for name in self.names}
+        for has, embeddings in self.windows():
+            for i, row in zip(has, embeddings, strict=True):
+                rows[self.names[i]].append(row)
+        return {name: np.stack(row) for name, row in rows.items()}
 
     def save(self, path):
         """Write one safetensors file, the names in its metadata; temporary name, then rename."""
@@ -41,7 +72,11 @@ class Index:
         metadata = {"format": "cocola_lib index", "mode": self.mode, "model": self.model}
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            save_file({"embeddings": self.embeddings}, temporary, metadata | {"lists": json.dumps(lists)})
+            save_file(
+                {"embeddings": self.embeddings, "counts": self.counts},
+                temporary,
+                metadata | {"lists": json.dumps(lists)},
+            )
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -57,10 +92,10 @@ class Index:
                 if metadata.get("format") != "cocola_lib index":
                     raise ValueError(f"{path}: not an index of cocola_lib; choose another name")
                 lists = json.loads(metadata["lists"])
-                embeddings = file.get_tensor("embeddings")
+                counts, embeddings = file.get_tensor("counts"), file.get_tensor("embeddings")
         except (SafetensorError, KeyError, OSError) as error:
             raise ValueError(f"{path}: not a readable index ({error}); delete it and build it again") from None
-        return cls(embeddings=embeddings, mode=metadata["mode"], model=metadata["model"], **lists)
+        return cls(counts=counts, embeddings=embeddings, mode=metadata["mode"], model=metadata["model"], **lists)
 
 
 def build_index(scorer, folder, mode="both", known=None, progress=iter):
@@ -83,23 +118,22 @@ def build_index(scorer, folder, mode="both", known=None, progress=iter):
             f"index: made with model {known.model} in mode {known.mode!r}, this is {scorer.hash} in {mode!r}; "
             "delete it, or name another file"
         )
-    rows, failed = {}, {}
+    clips, failed = {}, {}
     if known is not None:
-        kept = zip(known.names, known.stamps, known.embeddings, strict=True)
-        rows = {name: row for name, stamp, row in kept if stamps.get(name) == stamp}
-    new = [name for name in stamps if name not in rows]
-    embedded = scorer.embed_each((Path(folder) / name for name in new), mode)
-    for name, row in progress(zip(new, embedded, strict=True)):
-        if isinstance(row, Exception):
-            failed[name] = str(row)
+        old = dict(zip(known.names, known.stamps, strict=True))
+        clips = {name: h for name, h in known.clips().items() if stamps.get(name) == old[name]}
+    new = [name for name in stamps if name not in clips]
+    paths = (Path(folder) / name for name in new)
+    embedded = scorer.embed_windows(paths, (mode,), hop_s=CLIP_HOP_S, errors="yield")
+    for name, h in progress(zip(new, embedded, strict=True)):
+        if isinstance(h, Exception):
+            failed[name] = str(h)
         else:
-            rows[name] = row
-    names = sorted(rows)
-    if not names:
+            clips[name] = h[0]
+    if not clips:
         first = next(iter(failed.values()))
         raise ValueError(f"{folder}: none of its {len(failed)} audio files can be read; the first: {first}")
-    embeddings = np.stack([rows[name] for name in names])
-    return Index(names, [stamps[name] for name in names], embeddings, mode, scorer.hash, failed)
+    return Index.of(clips, stamps, mode, scorer.hash, failed)
 
 
 def audio_files(folder):
@@ -117,7 +151,7 @@ def audio_files(folder):
     return {name: f"{stat.st_size}-{stat.st_mtime_ns}" for name, stat in stats}
 
 
-def rank(scorer, mix, index, k=10, by="mean", rate=None, hop_s=2.5):
+def rank(scorer, mix, index, k=10, by="mean", rate=None):
     """The clips of an index that fit a mix best.
 
     Args:
@@ -125,7 +159,8 @@ def rank(scorer, mix, index, k=10, by="mean", rate=None, hop_s=2.5):
         mix: path or samples, as in `Scorer.score`; the conditioning side of the pairs.
         index: `Index`.
         k: how many.
-        by: "mean" ranks by the mean over the mix's sounding windows, "best" by the window that fits best.
+        by: "mean" ranks loops by the mean over all places in the mix, "best" by the best place; stems have one place.
+        rate: Hz of an array.
     Returns:
         A frame of at most k rows, best first: rank, name, score, percentile and odds (NaN without a calibration;
         they belong to single windows), and where in the mix the clip fits best: best_start_s, best_score.
@@ -141,31 +176,49 @@ def rank(scorer, mix, index, k=10, by="mean", rate=None, hop_s=2.5):
         raise ValueError(f"by: {by!r}; expected 'mean' or 'best'")
     if not isinstance(k, int) or k < 1:
         raise ValueError(f"k: {k!r}; expected 1 or more")
-    (windows,) = scorer.embed_windows([mix], (index.mode,), rate, hop_s)
-    times = np.flatnonzero(np.isfinite(windows[0, :, 0]))
-    if len(times) == 0:
+    (windows,) = scorer.embed_windows([mix], (index.mode,), rate, CLIP_HOP_S / STRIDE)
+    if np.isnan(windows[0, :, 0]).all():
         raise ValueError(f"{mix if isinstance(mix, (str, Path)) else 'mix'}: silent, nothing fits it")
-    queries = scorer.embedder.project(windows[0, times])  # (n_windows, D): rows W' h1
-    scores = search(queries.mean(axis=0, keepdims=True) if by == "mean" else queries, index.embeddings)
-    top = top_k(scores, k)
-    curves = queries @ index.embeddings[top].T  # (n_windows, k)
-    best = curves.argmax(axis=0) if len(top) else []
+    places = search(scorer.embedder.project(windows[0]), index)  # (n, T)
+    count = np.isfinite(places).sum(axis=1)
+    best = np.where(count, np.where(np.isnan(places), -np.inf, places).max(axis=1), np.nan)
+    scores = np.nansum(places, axis=1) / np.maximum(count, 1) if by == "mean" else best
+    top = top_k(np.where(count, scores, np.nan), k)
     known = scorer.calibration.modes.get(index.mode) if scorer.calibration else None
     rows = [
         (i + 1, index.names[j], float(scores[j]))
         + ((known.percentile(float(scores[j])), known.odds(float(scores[j]))) if known else (np.nan, np.nan))
-        + (float(times[best[i]] * hop_s), float(curves[best[i], i]))
+        + (float(np.nanargmax(places[j]) * CLIP_HOP_S / STRIDE), float(best[j]))
         for i, j in enumerate(top)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def search(queries, embeddings, block=16_384):
-    """The best inner product of each clip with any query: (Q, D), (n, D) -> (n,); NaN for silent clips."""
-    if len(queries) == 1:
-        return embeddings @ queries[0]
-    blocks = (embeddings[i : i + block] @ queries.T for i in range(0, len(embeddings), block))
-    return np.concatenate([scores.max(axis=1) for scores in blocks])
+def search(queries, index):
+    """Every clip at every place in the mix.
+
+    Args:
+        queries: (T, D), the mix's windows times W, one every 2.5 s; NaN where silent.
+        index: `Index` of n clips.
+    Returns:
+        (n, T) float32: the mean over the clip's windows if it starts with window T of the mix; NaN where it may not
+        start, or nothing sounds together.
+    """
+    n_queries = len(queries)
+    total = np.zeros((len(index.names), n_queries), np.float32)
+    count = np.zeros_like(total)
+    for t, (has, embeddings) in enumerate(index.windows()):
+        later = queries[STRIDE * t :]  # what window t of a clip meets, from the first place on
+        if len(later) == 0:
+            break
+        scores = embeddings @ later.T  # (n_t, T - 2 t)
+        sounds = np.isfinite(scores)
+        total[has, : len(later)] += np.where(sounds, scores, 0)
+        count[has, : len(later)] += sounds
+    span = STRIDE * (index.counts - 1) + 1  # windows of the mix that a clip covers
+    places = np.where(2 * span >= n_queries, 1, n_queries - span + 1)  # a stem starts with the mix
+    count[np.arange(n_queries) >= places[:, None]] = 0
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def top_k(scores, k):

@@ -145,31 +145,26 @@ class Scorer:
         Returns:
             (n, D) float32; a row of NaN for a silent clip.
         """
-        rows = list(self.embed_each(clips, mode, rate, hop_s))
-        errors = [row for row in rows if isinstance(row, Exception)]
-        if errors:
-            raise errors[0]
+        rows = []
+        for h in self.embed_windows(clips, self.check_modes((mode,)), rate, hop_s):
+            sounding = h[0, np.isfinite(h[0, :, 0])]  # (n_sounding, D)
+            rows.append(sounding.mean(axis=0) if len(sounding) else h[0, 0])
         return np.stack(rows) if rows else np.zeros((0, self.embedder.dim), np.float32)
 
-    def embed_each(self, clips, mode="both", rate=None, hop_s=2.5):
-        """`embed` one by one: yields (D,) per clip, or the ValueError or FileNotFoundError that it raised."""
-        for h in self._embed_windows(clips, self.check_modes((mode,)), rate, hop_s):
-            if isinstance(h, Exception):
-                yield h
-            else:
-                sounding = h[0, np.isfinite(h[0, :, 0])]  # (n_sounding, D)
-                yield sounding.mean(axis=0) if len(sounding) else h[0, 0]
+    def embed_windows(self, clips, modes=None, rate=None, hop_s=2.5, errors="raise"):
+        """Embed every window of every clip.
 
-    def embed_windows(self, clips, modes=None, rate=None, hop_s=2.5):
-        """Yield (n_modes, n_windows, D) per clip, NaN where a window is silent."""
-        for h in self._embed_windows(clips, self.check_modes(modes), rate, hop_s):
-            if isinstance(h, Exception):
-                raise h
-            yield h
-
-    def _embed_windows(self, clips, modes, rate, hop_s):
+        Args:
+            clips, rate, hop_s: as `embed`; modes: as `score`.
+            errors: "raise" a clip's ValueError or FileNotFoundError, or "yield" it in the clip's place.
+        Yields:
+            (n_modes, n_windows, D) float32 per clip, NaN where a window is silent.
+        """
+        modes = self.check_modes(modes)
         for job in self.embedder.stream((ClipJob(clip, rate, hop_s) for clip in clips), modes):
             if job.error:
+                if errors == "raise":
+                    raise job.error
                 yield job.error
                 continue
             h = np.full((len(modes), job.n_windows, self.embedder.dim), np.nan, dtype=np.float32)
