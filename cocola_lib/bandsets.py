@@ -6,15 +6,12 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
-from cocola_lib import miniatures, styles
+from cocola_lib import styles
 from cocola_lib.band import Song, Stem, compose
 from cocola_lib.miniatures import track_rng
 from cocola_lib.studio import play
@@ -104,46 +101,12 @@ def invent(rng: np.random.Generator, the: bool = False) -> str:
     return " ".join(("The", *words) if the else words)
 
 
-def recall(folder: Path | str) -> tuple[ModuleType, Job]:
-    """Find out how a track was made, from its folder: the data set's module and the job.
-
-    Raises:
-        ValueError: no miniature of the band holds this folder
-    """
-    folder = Path(folder)
-    for root in folder.parents:
-        if (root / miniatures.MANIFEST).is_file():
-            made = json.loads((root / miniatures.MANIFEST).read_text(encoding="utf-8"))
-            module, path = (
-                importlib.import_module(miniatures.MODULES[made["name"]]),
-                folder.relative_to(root).as_posix(),
-            )
-            jobs = [job for job in module.plan(made["size"], made["seed"]) if job.path == path]
-            if jobs and hasattr(module, "players"):
-                return module, jobs[0]
-    raise ValueError(f"{folder}: not a track of mini-slakh2100, mini-moisesdb or mini-musdb18hq")
-
-
-def replay(folder: Path | str, name: str, **changes) -> np.ndarray:
-    """Play a file of a track again, with something changed in the score: a negative without artefacts.
-
-    Args:
-        folder: the track's
-        name: of the file, without its ending ("S03", "bass", a MoisesDB id)
-        changes: transpose_semitones, tempo_factor or shift_beats, as for `studio.play`
-
-    Returns:
-        (N,) or (N, 2) float32 at the data set's rate; without changes what the file holds, to 16 bits (but for
-        MoisesDB's bleed and lengths, and the gain of a song whose mix would have clipped)
-
-    Raises:
-        ValueError: not such a track, or no such file
-    """
-    module, job = recall(folder)
+def replay(module: ModuleType, job: Job, name: str, **changes) -> np.ndarray:
+    """Play a file of a track again, see `miniatures.replay`."""
     song = module.song(job)
     players = module.players(song, job)
     if name not in players:
-        raise ValueError(f"{folder}: no file {name!r}; choose one of {', '.join(players)}")
+        raise ValueError(f"{job.path}: no file {name!r}; choose one of {', '.join(players)}")
     return record(song, players[name], module, **changes)
 
 

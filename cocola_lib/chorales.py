@@ -8,7 +8,7 @@ split, so that no melody of the test set was heard in training (`tunes.split_tab
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -93,15 +93,10 @@ def splits() -> dict[str, list[str]]:
 
 def write(job: Job, folder: Path) -> None:
     """Make one track: metadata.yaml, mix.wav, mix.mid, stems_audio/, stems_midi/."""
-    rng = track_rng(job.seed, job.path)
-    chorale = read_chorale(job.chorale)
-    tempo_bpm = int(rng.integers(*TEMPO_BPM))
-    parts, length_s = perform(chorale, job.ensemble, tempo_bpm, job.longest_s, rng)
-    stems, loudness = [], []
-    for part in parts:
-        x = render(part, length_s, RATE)
-        loudness.append(integrated_loudness(x, RATE))
-        stems.append(x * 10 ** ((rng.normal(*STEM_LUFS) - loudness[-1]) / 20))
+    parts, length_s, tempo_bpm, lufs = play(job)
+    stems = [render(part, length_s, RATE) for part in parts]
+    loudness = [integrated_loudness(x, RATE) for x in stems]
+    stems = [x * 10 ** ((to - was) / 20) for x, was, to in zip(stems, loudness, lufs, strict=True)]
     peak = float(np.abs(np.sum(stems, axis=0)).max())
     gain = min(1.0, 10 ** (-1.0 / 20) / peak)  # only the few mixes that would clip are turned down
     stems = [to_int16(x * gain) for x in stems]
@@ -128,6 +123,35 @@ def write(job: Job, folder: Path) -> None:
     }
     text = yaml.safe_dump(metadata, sort_keys=False)
     (folder / "metadata.yaml").write_text(text, encoding="utf-8")
+
+
+def play(job: Job) -> tuple[list[Part], float, int, list[float]]:
+    """Play a job's chorale: its parts, length in seconds, tempo, and each part's loudness in LUFS."""
+    rng = track_rng(job.seed, job.path)
+    tempo_bpm = int(rng.integers(*TEMPO_BPM))
+    parts, length_s = perform(read_chorale(job.chorale), job.ensemble, tempo_bpm, job.longest_s, rng)
+    return parts, length_s, tempo_bpm, [float(rng.normal(*STEM_LUFS)) for _ in parts]
+
+
+def replay(job: Job, name: str, transpose_semitones=0, tempo_factor=1.0, shift_beats=0.0) -> np.ndarray:
+    """Play one stem again with one thing changed in the score, see `miniatures.replay`. (N,)"""
+    parts, length_s, tempo_bpm, lufs = play(job)
+    names = [f"{number}_{part.name}" for number, part in enumerate(parts, start=1)]
+    if name not in names:
+        raise ValueError(f"{job.path}: no file {name!r}; choose one of {', '.join(names)}")
+    part, late_s = parts[names.index(name)], shift_beats * 60 / tempo_bpm
+    notes = [
+        Note(
+            n.start_s / tempo_factor + late_s,
+            n.end_s / tempo_factor + late_s,
+            n.pitch + transpose_semitones,
+            n.velocity,
+        )
+        for n in part.notes
+        if n.start_s / tempo_factor + late_s >= 0
+    ]
+    x = render(replace(part, notes=tuple(notes)), length_s, RATE)
+    return x * np.float32(10 ** ((lufs[names.index(name)] - integrated_loudness(x, RATE)) / 20))
 
 
 def perform(chorale, ensemble, tempo_bpm, longest_s, rng) -> tuple[list[Part], float]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cocola_lib import styles
+from cocola_lib import bandsets, styles
 from cocola_lib.band import Song, Stem
 from cocola_lib.bandsets import Job, invent, record, song_of
 from cocola_lib.miniatures import track_rng
@@ -84,6 +84,11 @@ def sessions(song: Song, job: Job) -> list[tuple[Stem, str, str, dict]]:
 def players(song: Song, job: Job) -> dict[str, list]:
     """Say what each file holds."""
     return {file_id: [(stem, how)] for stem, file_id, _, how in sessions(song, job)}
+
+
+def replay(job: Job, name: str, **changes) -> np.ndarray:
+    """Play one file again, see `miniatures.replay`."""
+    return bandsets.replay(sys.modules[__name__], job, name, **changes)
 
 
 def write(job: Job, folder: Path) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from cocola_lib import bandsets
 from cocola_lib.band import Song
 from cocola_lib.bandsets import Job, invent, record, settle, song_of
 from cocola_lib.miniatures import track_rng
@@ -58,6 +61,11 @@ def players(song: Song, job: Job) -> dict[str, list]:
         name = next((n for n, roles in STEMS.items() if stem.role in roles), "other")
         files[name].append((stem, {}))
     return files
+
+
+def replay(job: Job, name: str, **changes) -> np.ndarray:
+    """Play one file again, see `miniatures.replay`."""
+    return bandsets.replay(sys.modules[__name__], job, name, **changes)
 
 
 def write(job: Job, folder: Path) -> None:

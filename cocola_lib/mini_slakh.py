@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from cocola_lib import styles
+from cocola_lib import bandsets, styles
 from cocola_lib.band import Song
 from cocola_lib.bandsets import Job, record, settle, song_of
 from cocola_lib.miniatures import track_rng
@@ -68,6 +68,11 @@ def players(song: Song, job: Job) -> dict[str, list]:
     """Say what each file holds: one instrument each, numbered in any order."""
     order = track_rng(job.seed, f"{job.path}/order").permutation(len(song.stems))
     return {f"S{i:02d}": [(song.stems[j], {})] for i, j in enumerate(order)}
+
+
+def replay(job: Job, name: str, **changes) -> np.ndarray:
+    """Play one file again, see `miniatures.replay`."""
+    return bandsets.replay(sys.modules[__name__], job, name, **changes)
 
 
 def write(job: Job, folder: Path) -> None:

@@ -1,8 +1,8 @@
 """Miniature data sets, made here: real layouts, no download.
 
-Each miniature is a module with `VERSION`, `plan(size, seed)`, a list of tracks to make, and
-`write(job, folder)`, which makes one. This module builds them into a user cache folder: in parallel,
-interruptible, and the same bytes for the same seed and package versions.
+Each miniature is a module with `VERSION`, `plan(size, seed)`, a list of tracks to make, `write(job, folder)`,
+which makes one, and `replay(job, name)`, which plays one of its files again. This module builds them into a user
+cache folder: in parallel, interruptible, and the same bytes for the same seed and package versions.
 """
 
 from __future__ import annotations
@@ -101,16 +101,45 @@ def make_track(name: str, job, folder: Path) -> None:
         return
     temporary = folder / ".building" / f"{os.getpid()}" / job.path
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     try:
+        temporary.mkdir(parents=True)
         _module(name).write(job, temporary)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.rename(temporary, target)
-    except OSError:
+    except Exception:
         if not target.is_dir():  # else another process made the same track meanwhile
             raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replay(folder: Path | str, name: str, **changes) -> np.ndarray:
+    """Play a file of a miniature's track again, with something changed in the score.
+
+    That makes pairs that do not belong together without any artefact in the sound.
+
+    Args:
+        folder: the track's
+        name: of the file, without its ending ("1_violin", "S03", "bass", a MoisesDB id)
+        changes: transpose_semitones (whole ones; drums stay), tempo_factor (1.1 is a tenth faster),
+            shift_beats (quarters late)
+
+    Returns:
+        (N,) or (N, 2) float32 at the data set's rate. Without changes what the file holds, to 16 bits, but for
+        MoisesDB's bleed and lengths, and the gain of a track whose mix would have clipped.
+
+    Raises:
+        ValueError: not a miniature's track, or no such file
+    """
+    folder = Path(folder)
+    for root in folder.parents:
+        if (root / MANIFEST).is_file():
+            made = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+            module, path = _module(made["name"]), folder.relative_to(root).as_posix()
+            for job in module.plan(made["size"], made["seed"]):
+                if job.path == path:
+                    return module.replay(job, name, **changes)
+    raise ValueError(f"{folder}: not a track of a miniature ({', '.join(MODULES)})")
 
 
 def track_rng(seed: int, path: str) -> np.random.Generator:

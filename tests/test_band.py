@@ -219,15 +219,18 @@ def test_replayed_file_is_another_recording(tiny):
     metadata = yaml.safe_load((folder / "metadata.yaml").read_text())["stems"]
     name = next(n for n, s in metadata.items() if s["audio_rendered"] and not s["is_drum"])
     on_disk, _ = soundfile.read(folder / "stems" / f"{name}.flac")
-    again = bandsets.replay(folder, name)
+    again = miniatures.replay(folder, name)
     gain = float(again @ on_disk / (again @ again))
     np.testing.assert_allclose(again * gain, on_disk, atol=2 / 32768)
-    up = bandsets.replay(folder, name, transpose_semitones=1)
+    up = miniatures.replay(folder, name, transpose_semitones=1)
     assert up.shape == again.shape and np.corrcoef(up, again)[0, 1] < 0.9
     with pytest.raises(ValueError, match="no file 'S99'"):
-        bandsets.replay(folder, "S99")
+        miniatures.replay(folder, "S99")
     with pytest.raises(ValueError, match="not a track"):
-        bandsets.replay(tiny["mini-musdb18hq"], "bass")
+        miniatures.replay(tiny["mini-musdb18hq"], "bass")
+    song = next(tiny["mini-musdb18hq"].glob("test/*"))
+    bass, _ = soundfile.read(song / "bass.wav")
+    np.testing.assert_allclose(miniatures.replay(song, "bass"), bass, atol=2 / 32768)
 
 
 def test_same_seed_gives_other_bytes_in_one_process(tiny, tmp_path):

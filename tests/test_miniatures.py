@@ -76,6 +76,20 @@ def test_midi_and_audio_tell_different_stories(tiny):
         assert near > 0.4 * spectrum.sum()  # the harmonics of the note that MIDI says is sounding
 
 
+def test_replayed_voice_is_another_recording(tiny):
+    folder = next(tiny.glob("main_dataset/train/string_*"))
+    on_disk, rate = soundfile.read(folder / "stems_audio" / "2_violin.wav")
+    np.testing.assert_allclose(miniatures.replay(folder, "2_violin"), on_disk, atol=2 / 32768)
+    late = miniatures.replay(folder, "2_violin", shift_beats=1.0)
+    tempo = yaml.safe_load((folder / "metadata.yaml").read_text())["tempo"]
+    delay = round(60 / tempo * rate)
+    levels = [np.abs(x[: len(x) // 320 * 320]).reshape(-1, 320).mean(axis=1) for x in (late[delay:], on_disk[:-delay])]
+    assert np.corrcoef(*levels)[0, 1] > 0.8
+    assert abs(np.corrcoef(miniatures.replay(folder, "2_violin", transpose_semitones=1), on_disk)[0, 1]) < 0.5
+    with pytest.raises(ValueError, match="no file '5_kazoo'"):
+        miniatures.replay(folder, "5_kazoo")
+
+
 def test_same_seed_gives_other_bytes_when_parallel_or_resumed(tiny, tmp_path):
     """Kill a build in the middle, resume it in one process: the bytes of an undisturbed build."""
     command = f"from cocola_lib.miniatures import build; build({NAME!r}, 'tiny', root={str(tmp_path)!r}, jobs=2)"
