@@ -118,7 +118,10 @@ def _check_settings(out: Path, format: str) -> None:
     settings = {"version": 1, "sample_rate": audio.SAMPLE_RATE, "bits": 16, "format": format}
     manifest = out / MANIFEST
     if manifest.exists():
-        found = json.loads(manifest.read_text(encoding="utf-8"))
+        try:
+            found = json.loads(manifest.read_text(encoding="utf-8"))
+        except ValueError:
+            found = "something unreadable"
         if found != settings:
             raise ValueError(f"{out} was prepared with {found}, not {settings}; choose another folder or delete it")
     elif out.exists() and any(out.iterdir()):

@@ -163,7 +163,10 @@ def _read_tracks(adapter: Adapter, root: Path) -> tuple[list[Track], list[Except
 def _miniature_name(home: Path) -> str | None:
     manifests = (folder / miniatures.MANIFEST for folder in (home, *home.parents[:2]))
     found = next((path for path in manifests if path.exists()), None)
-    return json.loads(found.read_text(encoding="utf-8"))["name"] if found else None
+    try:
+        return json.loads(found.read_text(encoding="utf-8"))["name"] if found else None
+    except (ValueError, KeyError):
+        raise ValueError(f"{found}: cannot be read; delete {found.parent} and make it again") from None
 
 
 def _stamp(root: Path) -> str:
@@ -177,7 +180,8 @@ def _stamp(root: Path) -> str:
                     if depth < DEPTH:
                         walk(entry.path, depth + 1)
                 else:
-                    status = entry.stat()
+                    # a link to nowhere has no target to stat; whether it matters, the adapter will say
+                    status = entry.stat(follow_symlinks=os.path.exists(entry.path))
                     digest.update(f"{entry.path} {status.st_size} {status.st_mtime_ns}\n".encode())
 
     walk(str(root), 0)

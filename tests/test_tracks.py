@@ -98,6 +98,24 @@ def test_missing_empty_or_wrong_folder_is_not_explained(tmp_path):
         find_datasets(tmp_path / "wrong")
 
 
+def test_half_unpacked_data_set_or_damaged_miniature_is_not_explained(tmp_path):
+    (tmp_path / "coco/main_dataset/train").mkdir(parents=True)
+    with pytest.raises(ValueError, match="no tracks found; is the data set unpacked completely"):
+        load_tracks(tmp_path / "coco")
+    (tmp_path / "coco/miniature.json").write_text("{")
+    with pytest.raises(ValueError, match=r"miniature\.json: cannot be read; delete .*coco"):
+        load_tracks(tmp_path / "coco")
+
+
+def test_link_to_nowhere_or_to_a_track_is_not_followed_or_stops_everything(tmp_path):
+    song(tmp_path / "elsewhere", "song")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/linked").symlink_to(tmp_path / "elsewhere/song")
+    (tmp_path / "root/gone").symlink_to(tmp_path / "nothing")
+    (track,) = load_tracks(tmp_path / "root")
+    assert track.id == "root/test/linked"
+
+
 def test_selection_that_holds_nothing_is_not_explained(tmp_path):
     song(tmp_path / "mine")
     with pytest.raises(ValueError, match="nothing in dataset=None, split=train; it has mine/test"):
