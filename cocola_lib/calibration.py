@@ -62,7 +62,7 @@ class ModeCalibration:
         if math.isnan(score):
             return math.nan
         limit = math.log(self.max_odds)
-        return math.exp(min(limit, max(-limit, self.intercept + self.slope * score)))
+        return min(self.max_odds, math.exp(min(limit, max(-limit, self.intercept + self.slope * score))))
 
 
 @dataclass(frozen=True)
