@@ -121,7 +121,8 @@ def load_tracks(
 def _index(name: str, root: Path, on_error: str) -> list[Track]:
     """The tracks of one data set, from the cache if no file changed since."""
     root = root.absolute()
-    key = hashlib.sha256(f"{INDEX_VERSION} {name} {root}".encode()).hexdigest()[:24]
+    mini = _miniature_name(root)
+    key = hashlib.sha256(f"{INDEX_VERSION} {name} {mini} {root}".encode()).hexdigest()[:24]
     cache, stamp = miniatures.data_dir() / "index" / f"{key}.json", _stamp(root)
     try:
         stored = json.loads(cache.read_text(encoding="utf-8"))
@@ -129,24 +130,24 @@ def _index(name: str, root: Path, on_error: str) -> list[Track]:
             return [track_from_row(row, root) for row in stored["tracks"]]
     except (OSError, ValueError, KeyError, TypeError):
         pass  # no cache yet, or not one of ours
-    tracks, broken = prepare.read_tracks(root) if name == prepare.NAME else _read_tracks(ADAPTERS[name], root)
+    tracks, broken = prepare.read_tracks(root) if name == prepare.NAME else _read_tracks(ADAPTERS[name], root, mini)
     if broken and on_error == "raise":
         more = f" (and {len(broken) - 1} more broken tracks)" if len(broken) > 1 else ""
         raise type(broken[0])(f"{broken[0]}{more}")
     if broken:
         warnings.warn(f"{len(broken)} tracks left out: {'; '.join(map(str, broken[:5]))}", stacklevel=3)
-    else:
+    elif tracks:
         rows = [track_to_row(track, root) for track in tracks]
         prepare.write_json(cache, {"stamp": stamp, "tracks": rows})
     return tracks
 
 
-def _read_tracks(adapter: Adapter, root: Path) -> tuple[list[Track], list[Exception]]:
+def _read_tracks(adapter: Adapter, root: Path, mini: str | None) -> tuple[list[Track], list[Exception]]:
     """Read every track's headers: the tracks, and what is wrong with the others."""
     found = list(adapter.tracks(root))
     ours = assign_splits([path.name for split, path in found if split == OURS])
     # a miniature says so in its own name, so that no table can pass it off as the real data set
-    dataset = _miniature_name(root) or adapter.dataset or root.name
+    dataset = mini or adapter.dataset or root.name
 
     def read(entry: tuple[str, Path]) -> Track | Exception:
         split, path = entry
