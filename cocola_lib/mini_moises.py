@@ -29,12 +29,12 @@ MOISES_NAMES = (
 )  # fmt: skip
 GENRES = {"house": "electronic", "salsa": "world/folk", "bossa": "bossa_nova", "folk": "world/folk", "funk": "rnb",
           "soul": "rnb", "prog": "rock", "ballad": "singer_songwriter"}  # fmt: skip
-VERSION = 2
+VERSION = 3
 RATE = 44_100  # Hz
 STEREO = True
 DESK = Desk(lufs=(-24.0, 4.0), wet_share=0.75, wet=(0.1, 0.6), rt60_s=(0.2, 1.3), squeeze=(0.1, 0.6),
             noise_share=0.5, noise_dbfs=(-84.0, -64.0))  # fmt: skip
-SIZES = {"tiny": (4, 11.0), "small": (16, 15.0), "large": (120, 60.0)}  # songs, seconds
+SIZES = {"tiny": (4, 11.0), "small": (30, 12.5), "large": (120, 60.0)}  # songs, seconds
 
 
 def plan(size: str, seed: int) -> list[Job]:
