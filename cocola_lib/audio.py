@@ -146,6 +146,8 @@ def write(path, x, rate=SAMPLE_RATE):
         path: .wav or .flac; folders are made as needed.
         x: (N,) or (N, channels) in [-1, 1]; what lies beyond is clipped.
         rate: Hz.
+    Raises:
+        ValueError: another suffix, or NaN. OSError: the disk is full; nothing is left behind.
     """
     path, rate = Path(path), check_rate(rate)
     kind = path.suffix.lstrip(".").upper()
@@ -159,6 +161,8 @@ def write(path, x, rate=SAMPLE_RATE):
     try:
         soundfile.write(temporary, x, rate, subtype="PCM_16", format=kind)
         os.replace(temporary, path)
+    except soundfile.SoundFileRuntimeError as error:  # libsndfile's "System error" on a full disk
+        raise OSError(f"{path}: not written ({error}); is the disk full?") from None
     finally:
         temporary.unlink(missing_ok=True)
 

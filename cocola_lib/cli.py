@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from cocola_lib import data_commands
+
 app = typer.Typer(
     name="cocola",
     add_completion=False,
@@ -26,6 +28,7 @@ app = typer.Typer(
     Errors are one line on stderr and exit code 2; exit code 1 means that some rows failed.
     """,
 )
+app.add_typer(data_commands.app, name="data")
 
 
 class Mode(StrEnum):

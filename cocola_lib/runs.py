@@ -30,14 +30,15 @@ PACKAGES = ("torch", "timm", "lightning", "librosa", "numpy", "scipy", "soundfil
 
 
 def open_tracks(data_root: str | Path | None, profile: Profile, seed: int = 0) -> list[Track]:
-    """The tracks of a run: those at `data_root`, or the miniatures in the profile's size, built if need be.
+    """The tracks of a run: those at `data_root`, or all miniatures in the profile's size, built if need be.
 
     Raises:
         FileNotFoundError, ValueError: see `tracks.load_tracks`.
     """
-    if data_root is None:
-        data_root = miniatures.ensure("mini-cocochorales", size=profile.data_size, seed=seed)
-    return load_tracks(data_root)
+    if data_root is not None:
+        return load_tracks(data_root)
+    roots = [miniatures.ensure(name, size=profile.data_size, seed=seed) for name in miniatures.MODULES]
+    return [track for root in roots for track in load_tracks(root)]
 
 
 def data_hash(tracks: list[Track]) -> str:
@@ -167,7 +168,7 @@ class Executed:
     seconds: float
 
 
-class NotebookFailed(RuntimeError):  # noqa: N818 - reads as what happened
+class NotebookFailed(ValueError):  # noqa: N818 - reads as what happened
     """A notebook stopped; the message is its own error in one line, and where the executed part lies."""
 
 

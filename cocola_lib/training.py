@@ -19,6 +19,7 @@ from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
 from cocola_lib.evaluation import bootstrap_interval, hit_probability
 from cocola_lib.features import MODES, mask_channels
 from cocola_lib.loss import contrastive_loss
+from cocola_lib.paper import HELD_OUT
 from cocola_lib.profiles import Profile
 from cocola_lib.progress import ShowProgress, quiet_lightning
 from cocola_lib.sampling import MAX_OVERLAP, PairDataset, PairSpec, WindowSampler
@@ -170,7 +171,7 @@ def train(
     Args:
         config: the model.
         settings: the run.
-        tracks: with their splits; ids must not repeat between splits.
+        tracks: with their splits; those of MUSDB18-HQ are held out, as in the paper.
         run_dir: gets `checkpoint/` (ours, best by validation accuracy, calibrated on the validation pairs),
             `history.csv` and `lightning/`.
         provenance: stored in the checkpoint.
@@ -180,7 +181,8 @@ def train(
         ValueError: no train or valid tracks, too few windows for K, a NaN loss.
     """
     run_dir = Path(run_dir)
-    splits = {name: [t for t in tracks if t.split == name] for name in ("train", "valid")}
+    seen = [track for track in tracks if track.dataset not in HELD_OUT]
+    splits = {name: [track for track in seen if track.split == name] for name in ("train", "valid")}
     for name, members in splits.items():
         if not members:
             raise ValueError(f"no track in the {name} split; training needs train and valid tracks")
