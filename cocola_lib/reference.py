@@ -14,9 +14,9 @@ def _find(rows: list[dict], **wanted) -> dict:
     return next(row for row in rows if all(row[name] == value for name, value in wanted.items()))
 
 
-def _accuracy(rows: list[dict], model: str, k: int) -> str:
-    row = _find(rows, model=model, k=k, mode="P+H")
-    return f"{100 * row['accuracy']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+def _ours(rows: list[dict], model: str, k: int) -> str:
+    cells = [_find(rows, model=model, k=k, mode="P+H", test_set=mini) for mini in paper.MINIATURE_OF.values()]
+    return " / ".join(f"{100 * cell['accuracy']:.1f}" for cell in cells)
 
 
 def table(entries: dict) -> str:
@@ -25,54 +25,44 @@ def table(entries: dict) -> str:
     Args:
         entries: content of `results.json` of a run on the miniatures.
     """
-    accuracy = entries["03_classification_tables"]["results"]["accuracy"]
-    data = accuracy[0]["test_set"]
-    theirs = paper.accuracy().query("model == 'HPS All' and test_set == 'CocoChorales'").set_index("k")["accuracy"]
-    lines = [
-        "| paper | notebook | command | ours, on miniature data | the paper's, on real data |",
-        "|---|---|---|---|---|",
+    names = [
+        ("Eq. 3, loss after training", "02_training"),
+        ("Table {}, K = {}, {}", "03_classification_tables"),
+        ("Table III, {}, COCOLA Score P+H", "04_accompaniment_evaluation"),
+        ("Fig. 3, Pearson r of score and MOS", "05_mos_analysis"),
     ]
-
-    def add(what: str, notebook: str, ours: str, paper_value: str) -> None:
-        command = f"`cocola run --only {notebook[:2]}`"
-        lines.append(f"| {what} | [{notebook}](notebooks/{notebook}.ipynb) | {command} | {ours} | {paper_value} |")
-
-    training = entries["02_training"]["results"]
-    add(
-        "Eq. 3, training",
-        "02_training",
-        f"loss {training['last_train_loss']:.2f}, chance {training['log_k']:.2f}",
-        "-",
-    )
+    (training, accuracy, scores, ratings) = (entries[notebook]["results"] for _, notebook in names)
+    (loss, by_k, by_system, mos) = names
+    rows = [(*loss, f"{training['last_train_loss']:.2f} (chance: {training['log_k']:.2f})", "-")]
+    theirs = paper.accuracy().query("model == 'HPS All'").set_index(["k", "test_set"])["accuracy"]
     for k in (2, 8, 16, 64):
-        name = "Table I" if k == 2 else "Table II"
-        ours = f"{_accuracy(accuracy, 'ours', k)} (control {_accuracy(accuracy, 'control', k)})"
-        add(f"{name}, K = {k}, accuracy in %", "03_classification_tables", f"{data}: {ours}", f"CocoChorales: {theirs[k]}")
-    scores = entries["04_accompaniment_evaluation"]["results"]["summary"]
+        printed = " / ".join(f"{theirs[k, name]:.1f}" for name in paper.MINIATURE_OF)
+        for model, paper_value in (("ours", printed), ("control", "-")):
+            label = "model, HPS All" if model == "ours" else "control without learning"
+            what = by_k[0].format("I" if k == 2 else "II", k, label)
+            rows.append((what, by_k[1], _ours(accuracy["accuracy"], model, k), paper_value))
     paper_scores = paper.accompaniment().query("data == 'MoisesDB'").set_index("system")["P+H"]
     for system in ("Random", "Ground Truth"):
-        row = _find(scores, rater="COCOLA", mode="P+H", system=system)
-        ours = f"{data}: {row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
-        add(
-            f"Table III, {system}, COCOLA Score P+H (scales differ between models)",
-            "04_accompaniment_evaluation",
-            ours,
-            f"MoisesDB: {paper_scores[system]}",
-        )
-    r = entries["05_mos_analysis"]["results"]["correlations"][0]
-    add(
-        "Fig. 3, Pearson r of score and MOS",
-        "05_mos_analysis",
-        f"**simulated** ratings: {r['r']:.2f} [{r['low']:.2f}, {r['high']:.2f}]",
-        f"41 listeners: {paper.MOS_PEARSON_R}",
-    )
+        row = _find(scores["summary"], rater="COCOLA", mode="P+H", system=system)
+        ours = f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        rows.append((by_system[0].format(system), by_system[1], ours, f"MoisesDB: {paper_scores[system]}"))
+    r = ratings["correlations"][0]
+    ours = f"**simulated** ratings: {r['r']:.2f} [{r['low']:.2f}, {r['high']:.2f}]"
+    rows.append((*mos, ours, f"41 listeners: {paper.MOS_PEARSON_R}"))
+    lines = [
+        "| paper | notebook | command | ours, on miniatures | the paper's, on real data |",
+        "|---|---|---|---|---|",
+    ]
+    for what, notebook, ours, paper_value in rows:
+        command = f"`cocola run --only {notebook[:2]}`"
+        lines.append(f"| {what} | [{notebook}](notebooks/{notebook}.ipynb) | {command} | {ours} | {paper_value} |")
     origin = entries["03_classification_tables"]["provenance"]
-    lines.append(
-        f"\nCommand `{origin['command']}`, seed {origin['seed']}, checkpoint `{origin['checkpoint']}`, "
-        f"data `{origin['data']['hash']}`; all of it in [outputs/reference](outputs/reference). "
-        "Brackets: 95 % intervals over tracks."
+    return "\n".join(lines) + (
+        f"\n\nAccuracies in %, on the four test sets in the order {' / '.join(paper.MINIATURE_OF)} (ours: their "
+        f"miniatures). Intervals, modes and differences are in [outputs/reference](outputs/reference). Ours: command "
+        f"`{origin['command']}`, seed {origin['seed']}, checkpoint `{origin['checkpoint']}`, data "
+        f"`{origin['data']['hash']}`."
     )
-    return "\n".join(lines)
 
 
 def fill(readme: str, entries: dict) -> str:

@@ -70,9 +70,9 @@ def test_the_results_table_shows_what_the_run_stored():
     row = next(
         row
         for row in entries["03_classification_tables"]["results"]["accuracy"]
-        if (row["model"], row["k"], row["mode"]) == ("ours", 16, "P+H")
+        if (row["model"], row["k"], row["mode"], row["test_set"]) == ("ours", 16, "P+H", "mini-musdb18hq")
     )
-    assert f"{100 * row['accuracy']:.1f} [" in reference.table(entries)
+    assert f"| {100 * row['accuracy']:.1f} / " in reference.table(entries)
 
 
 def test_a_readme_without_the_marks_is_refused():
