@@ -21,7 +21,7 @@ def main(arguments=None):
         code = app(arguments or ["--help"], standalone_mode=False, prog_name="cocola")
     except UsageProblem as problem:
         code = _fail(problem.format_message())
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError) as error:
         code = _fail(str(error))
     except (KeyboardInterrupt, typer.Abort):
         code = 130

@@ -11,8 +11,9 @@ import pytest
 import soundfile
 import yaml
 
-from cocola_lib import band, bandsets, miniatures, players, shortcuts, styles
+from cocola_lib import miniatures, shortcuts
 from cocola_lib.audio import resample
+from cocola_lib.miniatures import band, bandsets, players, styles
 
 BAND = ("mini-slakh2100", "mini-moisesdb", "mini-musdb18hq")
 

@@ -12,7 +12,8 @@ import pytest
 import soundfile
 import yaml
 
-from cocola_lib import chorales, miniatures, synth, tunes
+from cocola_lib import miniatures
+from cocola_lib.miniatures import chorales, synth, tunes
 
 NAME = "mini-cocochorales"
 
@@ -179,6 +180,6 @@ def test_full_disk_leaves_half_a_track(tmp_path, monkeypatch):
 def test_failed_worker_is_taken_as_complete(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "midirenderer.py").write_text("raise ImportError('no renderer here')")
-    with pytest.raises(RuntimeError, match="no renderer here"):
+    with pytest.raises(OSError, match="no renderer here"):
         miniatures.build(NAME, "tiny", root=tmp_path / "data", progress=False, jobs=2)
     assert not miniatures.is_complete(miniatures.folder_of(NAME, "tiny", root=tmp_path / "data"))

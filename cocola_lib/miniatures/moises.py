@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cocola_lib import bandsets, styles
-from cocola_lib.band import Song, Stem
-from cocola_lib.bandsets import Job, invent, record, song_of
-from cocola_lib.miniatures import track_rng
-from cocola_lib.studio import Desk
-from cocola_lib.synth import to_int16, write_audio
+from cocola_lib.miniatures import bandsets, styles, track_rng
+from cocola_lib.miniatures.band import Song, Stem
+from cocola_lib.miniatures.bandsets import Job, invent, record, song_of
+from cocola_lib.miniatures.studio import Desk
+from cocola_lib.miniatures.synth import to_int16, write_audio
 
 # MoisesDB's name for what a General MIDI program sounds like: (last program of the range, name)
 MOISES_NAMES = (

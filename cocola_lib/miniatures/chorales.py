@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from cocola_lib.miniatures import track_rng
-from cocola_lib.synth import Note, Part, integrated_loudness, midi_bytes, render, to_int16, write_audio
+from cocola_lib.miniatures.synth import Note, Part, integrated_loudness, midi_bytes, render, to_int16, write_audio
 
 VERSION = 2
 RATE = 16_000  # Hz

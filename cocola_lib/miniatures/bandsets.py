@@ -1,6 +1,6 @@
 """What the procedural band's data sets share: who plays, in which style, and how to play it again.
 
-`mini_slakh.py`, `mini_moises.py` and `mini_musdb.py` write the three layouts. Each has `plan`, `song(job)`,
+`slakh.py`, `moises.py` and `musdb.py` write the three layouts. Each has `plan`, `song(job)`,
 `players(song, job)`, which says what each file holds, and `write`.
 """
 
@@ -11,11 +11,10 @@ from types import ModuleType
 
 import numpy as np
 
-from cocola_lib import styles
-from cocola_lib.band import Song, Stem, compose
-from cocola_lib.miniatures import track_rng
-from cocola_lib.studio import play
-from cocola_lib.synth import to_int16
+from cocola_lib.miniatures import styles, track_rng
+from cocola_lib.miniatures.band import Song, Stem, compose
+from cocola_lib.miniatures.studio import play
+from cocola_lib.miniatures.synth import to_int16
 
 # role -> (chance of each of its possible players, pitch around which it plays and the deviation)
 ROLES = {

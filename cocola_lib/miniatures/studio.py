@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cocola_lib.band import Song, Stem
-from cocola_lib.players import perform
-from cocola_lib.synth import integrated_loudness, render
+from cocola_lib.miniatures.band import Song, Stem
+from cocola_lib.miniatures.players import perform
+from cocola_lib.miniatures.synth import integrated_loudness, render
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cocola_lib import bandsets
-from cocola_lib.band import Song
-from cocola_lib.bandsets import Job, invent, record, settle, song_of
-from cocola_lib.miniatures import track_rng
-from cocola_lib.studio import Desk
-from cocola_lib.synth import write_audio
+from cocola_lib.miniatures import bandsets, track_rng
+from cocola_lib.miniatures.band import Song
+from cocola_lib.miniatures.bandsets import Job, invent, record, settle, song_of
+from cocola_lib.miniatures.studio import Desk
+from cocola_lib.miniatures.synth import write_audio
 
 VERSION = 2
 RATE = 44_100  # Hz

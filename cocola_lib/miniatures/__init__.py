@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 MODULES = {
-    "mini-cocochorales": "cocola_lib.chorales",
-    "mini-slakh2100": "cocola_lib.mini_slakh",
-    "mini-moisesdb": "cocola_lib.mini_moises",
-    "mini-musdb18hq": "cocola_lib.mini_musdb",
+    "mini-cocochorales": "cocola_lib.miniatures.chorales",
+    "mini-slakh2100": "cocola_lib.miniatures.slakh",
+    "mini-moisesdb": "cocola_lib.miniatures.moises",
+    "mini-musdb18hq": "cocola_lib.miniatures.musdb",
 }
 SIZES = ("tiny", "small", "large")  # for tests, for a student's laptop, for training the bundled model
 MANIFEST = "miniature.json"  # written last: without it a build is not complete
@@ -75,7 +75,7 @@ def build(name="mini-cocochorales", size="small", seed=0, root=None, progress=Tr
 
     Raises:
         ValueError: unknown name or size
-        RuntimeError: a worker failed; the message is its last line
+        OSError: a worker failed; the message is its last line
     """
     folder = folder_of(name, size, seed, root)
     plan = _module(name, size).plan(size, seed)
@@ -177,7 +177,7 @@ def _bar(iterable, name, progress, **options):
 
 def _build_parallel(name, size, seed, folder, todo, jobs, progress) -> None:
     """Share the tracks out to fresh interpreters: no fork, and no `__main__` guard asked of the caller."""
-    here = str(Path(__file__).resolve().parents[1])
+    here = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
     env = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     (folder / ".building").mkdir(exist_ok=True)
@@ -198,7 +198,7 @@ def _build_parallel(name, size, seed, folder, todo, jobs, progress) -> None:
                 failed = [log for w, log in zip(workers, logs, strict=True) if w.poll()]
                 if failed:
                     lines = failed[0].read_text(encoding="utf-8").strip().splitlines() or ["worker was killed"]
-                    raise RuntimeError(f"{name}: {lines[-1]} (what was finished is kept; run again)")
+                    raise OSError(f"{name}: {lines[-1]} (what was finished is kept; run again)")
                 if not running:
                     return
                 time.sleep(0.2)
@@ -210,7 +210,8 @@ def _build_parallel(name, size, seed, folder, todo, jobs, progress) -> None:
             shutil.rmtree(folder / ".building" / str(worker.pid), ignore_errors=True)
 
 
-def _work(name, size, seed, folder, share, of) -> None:
+def work(name, size, seed, folder, share, of) -> None:
+    """One worker's share of a build: every `of`-th track, from `share` on."""
     for job in _module(name, size).plan(size, int(seed))[int(share) :: int(of)]:
         make_track(name, job, Path(folder))
 
@@ -229,7 +230,3 @@ def _write_manifest(folder, name, size, seed, plan, took_s) -> None:
     temporary = folder / (MANIFEST + ".tmp")
     temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     os.replace(temporary, folder / MANIFEST)
-
-
-if __name__ == "__main__":
-    _work(*sys.argv[1:])

@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from cocola_lib import bandsets, styles
-from cocola_lib.band import Song
-from cocola_lib.bandsets import Job, record, settle, song_of
-from cocola_lib.miniatures import track_rng
-from cocola_lib.players import perform
-from cocola_lib.studio import Desk
-from cocola_lib.synth import integrated_loudness, midi_bytes, write_audio
+from cocola_lib.miniatures import bandsets, styles, track_rng
+from cocola_lib.miniatures.band import Song
+from cocola_lib.miniatures.bandsets import Job, record, settle, song_of
+from cocola_lib.miniatures.players import perform
+from cocola_lib.miniatures.studio import Desk
+from cocola_lib.miniatures.synth import integrated_loudness, midi_bytes, write_audio
 
 VERSION = 2
 RATE = 16_000  # Hz

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cocola_lib import styles
-from cocola_lib.band import Bar, Chord, Song, Stem
-from cocola_lib.synth import Note, Part
+from cocola_lib.miniatures import styles
+from cocola_lib.miniatures.band import Bar, Chord, Song, Stem
+from cocola_lib.miniatures.synth import Note, Part
 
 
 class Event(NamedTuple):

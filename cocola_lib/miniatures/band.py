@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cocola_lib import styles
-from cocola_lib.miniatures import track_rng
+from cocola_lib.miniatures import styles, track_rng
 
 
 class Chord(NamedTuple):

@@ -11,7 +11,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from cocola_lib.chorales import Chorale, read_chorale
+from cocola_lib.miniatures.chorales import Chorale, read_chorale
 
 
 def tune(chorale: Chorale) -> list[int]:
