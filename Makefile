@@ -1,14 +1,15 @@
-# make run     the whole study as executed notebooks, in outputs/$(PROFILE)/
-# make test    lint and tests, smoke run of every notebook and browser tests included
-# make lab     JupyterLab on the notebooks
-# make clean   remove the environment and the outputs (not outputs/reference)
+# make run        the whole study as executed notebooks, in outputs/$(PROFILE)/
+# make test       lint and tests, smoke run of every notebook and browser tests included
+# make lab        JupyterLab on the notebooks
+# make reference  the executed notebooks and tables that the README shows
+# make clean      remove the environment and the outputs (not outputs/reference)
 
 PROFILE ?= quick
 DATA_ROOT ?=
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lab lint reference clean
+.PHONY: run test lab reference clean
 
 run: .venv/installed
 	$(BIN)/cocola run --profile $(PROFILE) $(if $(DATA_ROOT),--data-root "$(DATA_ROOT)")
@@ -22,7 +23,7 @@ lab: .venv/installed
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
 reference: .venv/installed
-	$(BIN)/cocola run --profile quick --run-dir outputs/quick
+	$(BIN)/cocola run --profile quick --run-dir outputs/reference
 	$(BIN)/python -m cocola_lib.reference
 
 # one environment for everything; made again when the project's dependencies change

@@ -62,6 +62,12 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def percent(value: float, low: float, high: float) -> str:
+    """An accuracy and its interval for a sentence: "97 % [94, 99]"; a single track gives no interval."""
+    interval = "no interval: one track" if np.isnan(low) else f"{100 * low:.0f}, {100 * high:.0f}"
+    return f"{100 * value:.0f} % [{interval}]"
+
+
 def accuracy_table(similarities: np.ndarray, ks: Sequence[int], groups: Sequence[str], seed: int = 0) -> pd.DataFrame:
     """Accuracy (Eq. 4) for several K, with chance and a bootstrap interval over tracks.
 

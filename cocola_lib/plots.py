@@ -105,7 +105,6 @@ def accuracy_by_k(ax, table: pd.DataFrame, title: str = "") -> None:
     ax.plot(range(len(ks)), [100 / k for k in ks], label="chance", **CHANCE)
     ax.set_xticks(range(len(ks)), ks)
     ax.set(xlabel="K (windows in a batch)", ylabel="accuracy, Eq. 4 (%)", ylim=(0, 103), title=title)
-    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def score_distributions(ax, scores: pd.DataFrame, x: str, y: str, order: Sequence[str], xlabel: str) -> None:

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from cocola_lib.evaluation import accuracy_table, bootstrap_interval, hit_probability
+from cocola_lib.evaluation import accuracy_table, bootstrap_interval, hit_probability, percent
 
 
 def accuracy_by_enumeration(similarities, k):
@@ -69,6 +69,11 @@ def test_the_interval_widens_when_windows_come_from_few_tracks():
 
 def test_one_track_gives_no_interval():
     assert np.isnan(bootstrap_interval(np.ones(5), ["a"] * 5)).all()
+
+
+def test_a_sentence_has_its_interval_or_says_why_not():
+    assert percent(0.971, 0.94, 0.99) == "97 % [94, 99]"
+    assert percent(0.5, float("nan"), float("nan")) == "50 % [no interval: one track]"
 
 
 def test_the_table_leaves_out_a_k_that_the_list_cannot_fill():
