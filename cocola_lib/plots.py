@@ -68,21 +68,21 @@ def similarity_matrix(ax, matrix: np.ndarray, title: str = "") -> None:
     ax.figure.colorbar(image, ax=ax, label="similarity", shrink=0.8)
 
 
-def training_curves(axes, history: pd.DataFrame, k: int) -> None:
+def training_curves(axes, history: pd.DataFrame) -> None:
     """Loss and accuracy over steps with their chance lines.
 
     Args:
         axes: two of them.
-        history: from `training.read_history`.
-        k: K of the run.
+        history: from `training.read_history`; its column k holds the number of candidates of an anchor.
     """
     train, valid = (history[history["split"] == split] for split in ("train", "valid"))
+    k = valid["k"].iloc[0]
     for ax, metric, chance in zip(axes, ("loss", "accuracy"), (np.log(k), 1 / k), strict=True):
         ax.plot(train["step"], train[metric], color=PALETTE[0], alpha=0.35, linewidth=1)
         smooth = train[metric].rolling(10, min_periods=1).mean()
         ax.plot(train["step"], smooth, color=PALETTE[0], label="training (mean of 10 steps)")
         ax.plot(valid["step"], valid[metric], color=PALETTE[3], marker="o", label="validation")
-        ax.axhline(chance, label=f"chance, K = {k}", **CHANCE)
+        ax.axhline(chance, label=f"chance, {k:.0f} candidates", **CHANCE)
         ax.set(xlabel="step", ylabel=metric + (" (nats)" if metric == "loss" else ""), ylim=(0, None))
     axes[1].fill_between(valid["step"], valid["low"], valid["high"], color=PALETTE[3], alpha=0.2)
     axes[0].legend()

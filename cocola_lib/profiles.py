@@ -27,8 +27,8 @@ PROFILES = {
     p.name: p
     for p in (
         #       name     data     recipe          K   steps    valid  n_va  n_te  workers
-        Profile("smoke", "tiny", "hps-all-time", 8, 6, 3, 16, 24, 0, "under 5 minutes on 2 cores"),
-        Profile("quick", "small", "hps-all-time", 32, 160, 40, 128, 128, 0, "about 10 minutes on 2 cores"),
+        Profile("smoke", "tiny", "hps-all-time", 12, 6, 3, 16, 24, 0, "under 5 minutes on 2 cores"),
+        Profile("quick", "small", "hps-all-time", 48, 120, 30, 128, 128, 0, "about 10 minutes on 2 cores"),
         Profile("full", "large", "hps-all", 32, 500_000, 5_000, 1024, 2048, 8, "days on one GPU"),
     )
 }

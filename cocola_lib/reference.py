@@ -15,8 +15,8 @@ def _find(rows: list[dict], **wanted) -> dict:
 
 
 def _ours(rows: list[dict], model: str, k: int) -> str:
-    cells = [_find(rows, model=model, k=k, mode="P+H", test_set=mini) for mini in paper.MINIATURE_OF.values()]
-    return " / ".join(f"{100 * cell['accuracy']:.1f}" for cell in cells)
+    found = {r["test_set"]: r["accuracy"] for r in rows if (r["model"], r["k"], r["mode"]) == (model, k, "P+H")}
+    return " / ".join(f"{100 * found[mini]:.1f}" if mini in found else "-" for mini in paper.MINIATURE_OF.values())
 
 
 def table(entries: dict) -> str:
@@ -59,8 +59,8 @@ def table(entries: dict) -> str:
     origin = entries["03_classification_tables"]["provenance"]
     return "\n".join(lines) + (
         f"\n\nAccuracies in %, on the four test sets in the order {' / '.join(paper.MINIATURE_OF)} (ours: their "
-        f"miniatures). Intervals, modes and differences are in [outputs/reference](outputs/reference). Ours: command "
-        f"`{origin['command']}`, seed {origin['seed']}, checkpoint `{origin['checkpoint']}`, data "
+        f'miniatures; "-": fewer than K pairs). More: [outputs/reference](outputs/reference). '
+        f"Ours: command `{origin['command']}`, seed {origin['seed']}, checkpoint `{origin['checkpoint']}`, data "
         f"`{origin['data']['hash']}`."
     )
 

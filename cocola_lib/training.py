@@ -26,7 +26,7 @@ from cocola_lib.sampling import MAX_OVERLAP, PairDataset, PairSpec, WindowSample
 from cocola_lib.scoring import Scorer
 from cocola_lib.tracks import Track
 
-MASKINGS = ("batch", "pair", "none")
+MASKINGS = ("group", "batch", "pair", "none")
 
 # The models by name. "hps-all" is the paper's COCOLA HPS All; "hps-all-time" keeps time in the embedding.
 RECIPES: dict[str, ModelConfig] = {
@@ -56,8 +56,10 @@ class TrainSettings:
         n_steps: optimiser steps.
         seed: of weights, batches, masks and noise.
         learning_rate: of Adam.
-        masking: which channel is silenced: "batch" draws one mode per step for all pairs, "pair" one per pair
-            (lets the encoder find its partner by the mask: accuracy sticks at 3/K), "none" keeps both.
+        masking: which channel is silenced. "group": a third of the pairs each keeps both, only the harmonic and only
+            the percussive channel, and anchors meet only candidates with their own mask. "batch": one mode per step
+            for all pairs (batch normalisation then learns whatever mask came last). "pair", the paper: one per
+            pair (lets the encoder find its partner by the mask: accuracy sticks at 3/K). "none" keeps both.
         max_overlap: r, between windows of one track in a batch.
         single: one stem per member, not sub-mixes.
         valid_every: steps between validations.
@@ -70,7 +72,7 @@ class TrainSettings:
     n_steps: int = 100
     seed: int = 0
     learning_rate: float = 1e-3
-    masking: str = "batch"
+    masking: str = "group"
     max_overlap: float = MAX_OVERLAP
     single: bool = False
     valid_every: int = 20
@@ -81,6 +83,8 @@ class TrainSettings:
     def __post_init__(self):
         if self.masking not in MASKINGS:
             raise ValueError(f"masking is {self.masking!r}; use {', '.join(MASKINGS)}")
+        if self.masking == "group" and self.k < 6:
+            raise ValueError(f"K is {self.k}; masking in three groups needs K >= 6, or another masking")
         if self.k < 2 or self.n_steps < 1 or self.valid_every < 1:
             raise ValueError(
                 f"k = {self.k}, n_steps = {self.n_steps}, valid_every = {self.valid_every}; K >= 2, others >= 1"
@@ -99,6 +103,8 @@ class ContrastiveModule(lightning.LightningModule):
     def __init__(self, model: Cocola, settings: TrainSettings, valid_groups: list[str]):
         super().__init__()
         self.model, self.settings, self.valid_groups = model, settings, valid_groups
+        self.grouped = settings.masking == "group" and model.front_end.n_channels == 2
+        self.n_candidates = settings.k // 3 if self.grouped else settings.k  # that an anchor meets, its own included
         self._valid: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def draw_modes(self, k: int) -> list[str]:
@@ -108,6 +114,8 @@ class ContrastiveModule(lightning.LightningModule):
             return ["both"] * k
         if self.settings.masking == "batch":
             return [MODES[rng.integers(3)]] * k
+        if self.grouped:
+            return [MODES[i] for i in np.sort(np.arange(k) % 3)]
         return [MODES[i] for i in rng.integers(3, size=k)]
 
     def embed_pairs(self, anchors, positives, modes):
@@ -120,8 +128,12 @@ class ContrastiveModule(lightning.LightningModule):
         return self.model.embed(features).chunk(2)
 
     def training_step(self, batch, batch_idx):
-        h1, h2 = self.embed_pairs(*batch, self.draw_modes(len(batch[0])))
+        modes = self.draw_modes(len(batch[0]))
+        h1, h2 = self.embed_pairs(*batch, modes)
         similarities = self.model.similarity(h1, h2)  # (K, K)
+        if self.grouped:  # a candidate with another mask would be ruled out without listening
+            mask = torch.tensor([MODES.index(mode) for mode in modes], device=self.device)
+            similarities = similarities.masked_fill(mask[:, None] != mask[None, :], -torch.inf)
         loss = contrastive_loss(similarities)
         if not torch.isfinite(loss):
             raise ValueError(f"the loss is {loss.item()} at step {self.global_step}; lower the learning rate")
@@ -136,10 +148,10 @@ class ContrastiveModule(lightning.LightningModule):
         h1, h2 = (torch.cat(side) for side in zip(*self._valid, strict=True))
         self._valid.clear()
         similarities = self.model.similarity(h1, h2)
-        k = min(self.settings.k, len(h1))
+        k = min(self.n_candidates, len(h1))
         hits = hit_probability(similarities.float().cpu().numpy(), k)
         low, high = bootstrap_interval(hits, self.valid_groups[: len(hits)])
-        whole = len(h1) // k * k  # the loss on batches of the training's K, so that log K is its chance line
+        whole = len(h1) // k * k  # the loss on as many candidates as in training, so that the chance lines agree
         losses = [contrastive_loss(similarities[i : i + k, i : i + k]) for i in range(0, whole, k)]
         self.log_dict(
             {"valid_loss": torch.stack(losses).mean(), "valid_accuracy": hits.mean()}

@@ -11,12 +11,13 @@ from tiny import clip
 
 from cocola_lib import audio, checkpoints, training
 from cocola_lib.encoder import Cocola, ModelConfig
+from cocola_lib.loss import contrastive_loss
 from cocola_lib.profiles import PROFILES, get_profile
 from cocola_lib.scoring import Scorer
 from cocola_lib.tracks import load_tracks
 
 SMALL = ModelConfig(backbone="mobilenetv3_small_050", pooling="time", embedding_dim=64, time_steps=16)
-SHORT = training.TrainSettings(k=4, n_steps=4, valid_every=2, n_valid_pairs=8)
+SHORT = training.TrainSettings(k=6, n_steps=4, valid_every=2, n_valid_pairs=8)
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,22 @@ def test_masks_per_pair_differ_within_a_batch(keep_global_step):
     assert any(len(set(step)) > 1 for step in draws("pair"))
 
 
+def test_groups_are_thirds_of_the_batch(keep_global_step):
+    assert Counter(next(draws("group", k=48))) == {"both": 16, "harmonic": 16, "percussive": 16}
+
+
+def test_the_grouped_loss_is_the_mean_over_three_batches_that_never_meet():
+    module = training.ContrastiveModule(Cocola(SMALL).eval(), SHORT, [])
+    module.log_dict = lambda *args, **kwargs: None
+    type(module).global_step = property(lambda self: 0)
+    a, b = (torch.from_numpy(np.stack([clip(seed=s + i) for i in range(6)])) for s in (0, 10))
+    loss = module.training_step((a, b), 0)
+    del type(module).global_step
+    h1, h2 = module.embed_pairs(a, b, ["both"] * 2 + ["harmonic"] * 2 + ["percussive"] * 2)
+    alone = [contrastive_loss(module.model.similarity(h1[i : i + 2], h2[i : i + 2])) for i in (0, 2, 4)]
+    torch.testing.assert_close(loss, torch.stack(alone).mean())
+
+
 def test_masks_are_a_function_of_seed_and_step(keep_global_step):
     assert list(draws("pair")) == list(draws("pair"))
 
@@ -118,7 +135,7 @@ def test_more_windows_than_the_tracks_hold_are_refused(tracks, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("wrong", [{"masking": "song"}, {"k": 1}, {"n_steps": 0}])
+@pytest.mark.parametrize("wrong", [{"masking": "song"}, {"k": 5}, {"k": 1, "masking": "none"}, {"n_steps": 0}])
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
         training.TrainSettings(**wrong)
@@ -136,6 +153,6 @@ def test_every_profile_names_a_recipe():
 
 
 def test_provenance_is_stored_in_the_checkpoint(tracks, tmp_path):
-    one = training.TrainSettings(k=2, n_steps=1, valid_every=1, n_valid_pairs=4)
+    one = training.TrainSettings(k=2, masking="none", n_steps=1, valid_every=1, n_valid_pairs=4)
     result = training.train(SMALL, one, tracks, tmp_path, provenance={"seed": 7}, progress=False)
     assert json.loads((result.checkpoint / "config.json").read_text(encoding="utf-8"))["provenance"]["seed"] == 7
