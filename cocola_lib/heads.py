@@ -53,7 +53,7 @@ class TimeHead(nn.Module):
             self.matrix = nn.Parameter(torch.eye(d))
         else:
             self.matrix = nn.Parameter(0.05 * torch.randn(d, d))
-        self.log_scale = nn.Parameter(torch.tensor(10.0).log())  # s of REFERENCE section 7
+        self.log_scale = nn.Parameter(torch.tensor(10.0).log())  # s, learnt from 10
 
     def forward(self, features):
         """(B, channels, bands, steps of 80 ms) -> (B, T * d), centred over time, length one (silence: 0)."""

@@ -15,7 +15,7 @@ TOLERANCE_DB = 1e-3
 
 
 def librosa_log_mel(x, separate):
-    """REFERENCE section 1, word for word in librosa."""
+    """The front end word for word in librosa."""
     magnitude = np.abs(librosa.stft(x, n_fft=1024, win_length=400, hop_length=160, center=True, pad_mode="constant"))
     parts = hpss(magnitude) if separate else [magnitude]
     mels = [librosa.feature.melspectrogram(S=p**2, sr=16_000, n_mels=64, fmin=60, fmax=7800) for p in parts]
