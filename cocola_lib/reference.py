@@ -38,7 +38,7 @@ def table(entries: dict) -> str:
     for k in (2, 8, 16, 64):
         printed = " / ".join(f"{theirs[k, name]:.1f}" for name in paper.MINIATURE_OF)
         for model, paper_value in (("ours", printed), ("control", "-")):
-            label = "model, HPS All" if model == "ours" else "control without learning"
+            label = "the model" if model == "ours" else "control without learning"
             what = by_k[0].format("I" if k == 2 else "II", k, label)
             rows.append((what, by_k[1], _ours(accuracy["accuracy"], model, k), paper_value))
     paper_scores = paper.accompaniment().query("data == 'MoisesDB'").set_index("system")["P+H"]
@@ -60,7 +60,7 @@ def table(entries: dict) -> str:
     return "\n".join(lines) + (
         f"\n\nAccuracies in %, on the four test sets in the order {' / '.join(paper.MINIATURE_OF)} (ours: their "
         f'miniatures; "-": fewer than K pairs). More: [outputs/reference](outputs/reference). '
-        f"Ours: command `{origin['command']}`, seed {origin['seed']}, checkpoint `{origin['checkpoint']}`, data "
+        f"The paper's model is HPS All, ours `hps-all-time` after minutes of training: command `{origin['command']}`, seed {origin['seed']}, checkpoint `{origin['checkpoint']}`, data "
         f"`{origin['data']['hash']}`."
     )
 
