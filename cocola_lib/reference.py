@@ -60,7 +60,8 @@ def table(entries: dict) -> str:
     return "\n".join(lines) + (
         f"\n\nAccuracies in %, on the four test sets in the order {' / '.join(paper.MINIATURE_OF)} (ours: their "
         f'miniatures; "-": fewer than K pairs). More: [outputs/reference](outputs/reference). '
-        f"The paper's model is HPS All, ours `hps-all-time` after minutes of training: command `{origin['command']}`, seed {origin['seed']}, checkpoint `{origin['checkpoint']}`, data "
+        "The paper's model is HPS All, ours `hps-all-time` after minutes of training: "
+        f"command `{origin['command']}`, seed {origin['seed']}, checkpoint `{origin['checkpoint']}`, data "
         f"`{origin['data']['hash']}`."
     )
 
