@@ -268,7 +268,7 @@ def run(
 
     Needs a clone of the repository. Each parameter goes to the notebooks that have it.
     """
-    from cocola_lib import runs
+    from cocola_lib import runs, study
     from cocola_lib.profiles import get_profile
 
     pairs = [text.split("=", 1) for text in parameter or []]
@@ -276,8 +276,8 @@ def run(
         raise ValueError(f"--parameter {parameter}: expected name=value")
     size = get_profile(profile)
     folder = run_dir or runs.default_dir(profile)
-    executed = runs.run_notebooks(size, folder, data_root, seed, dict(pairs), only)
-    typer.echo(runs.summary(folder, executed))
+    executed = study.run_notebooks(size, folder, data_root, seed, dict(pairs), only)
+    typer.echo(study.summary(folder, executed))
 
 
 @app.command()

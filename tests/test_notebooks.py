@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from cocola_lib.runs import NOTEBOOKS, inspect_parameters
+from cocola_lib.study import NOTEBOOKS, inspect_parameters
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 EXPECTED = {"profile", "seed", "data_root", "run_dir"}
