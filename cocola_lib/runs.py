@@ -55,7 +55,7 @@ def provenance(tracks: list[Track], seed: int, checkpoint: str | Path | None = N
     return {
         "command": os.environ.get("COCOLA_COMMAND") or shlex.join(sys.argv),
         "git_commit": _git("rev-parse", "HEAD") or None,
-        "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!outputs")),
         "seed": seed,
         "checkpoint": checkpoint_hash(checkpoint) if checkpoint else None,
         "data": {"hash": data_hash(tracks), "datasets": sorted({t.dataset for t in tracks}), "n_tracks": len(tracks)},
