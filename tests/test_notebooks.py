@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from cocola_lib.miniatures import MODULES
 from cocola_lib.study import NOTEBOOKS, inspect_parameters
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -101,7 +102,7 @@ def test_results_carry_what_is_needed_to_make_them_again(smoke_run):
         assert "cocola run --profile smoke" in origin["command"]
         assert origin["seed"] == 0
         assert len(origin["data"]["hash"]) == 16
-        assert origin["data"]["datasets"] == ["mini-cocochorales"]
+        assert set(origin["data"]["datasets"]) == set(MODULES)
         assert "torch" in origin["versions"]
         if name[:2] in ("02", "03", "04", "05"):
             assert len(origin["checkpoint"]) == 16
