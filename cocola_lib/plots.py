@@ -13,7 +13,6 @@ import seaborn as sns
 from cocola_lib.features import FMAX_HZ, FMIN_HZ, HOP, N_MELS, SAMPLE_RATE
 
 PALETTE = sns.color_palette("colorblind")
-MODE_COLOURS = {"both": PALETTE[0], "harmonic": PALETTE[2], "percussive": PALETTE[1]}
 MODE_LABELS = {"both": "P+H", "harmonic": "H", "percussive": "P"}
 CHANCE = {"color": "0.4", "linestyle": "--", "linewidth": 1}
 
@@ -42,12 +41,6 @@ def spectrogram(ax, channel: np.ndarray, title: str = "") -> None:
     ax.set(xlabel="time (s)", ylabel="frequency (Hz)", title=title)
     ax.grid(False)
     ax.figure.colorbar(image, ax=ax, label="level (dB)", pad=0.01)
-
-
-def waveform(ax, clip: np.ndarray, title: str = "") -> None:
-    """A clip over time: (N,) at 16 kHz."""
-    ax.plot(np.arange(len(clip)) / SAMPLE_RATE, clip, linewidth=0.4, color=PALETTE[0])
-    ax.set(xlabel="time (s)", ylabel="amplitude", title=title, xlim=(0, len(clip) / SAMPLE_RATE))
 
 
 def stem_activity(ax, sounding: np.ndarray, names: Sequence[str], block_s: float, title: str = "") -> None:

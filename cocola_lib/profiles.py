@@ -1,7 +1,7 @@
 """Profiles: how much of the study runs. One table of numbers, in one place.
 
 `smoke` proves that everything executes, `quick` is for a student's laptop, `full` is real data, a GPU and the
-paper's settings.
+paper's encoder, K and (estimated) number of steps.
 """
 
 from dataclasses import dataclass
@@ -20,16 +20,15 @@ class Profile:
     n_valid_pairs: int  # frozen validation pairs
     n_test_pairs: int  # frozen test pairs per data set (capped by what the tracks hold)
     n_workers: int  # loader processes
-    minutes: str  # what to expect for all notebooks together, for the reader
 
 
 PROFILES = {
     p.name: p
     for p in (
         #       name     data     recipe          K   steps    valid  n_va  n_te  workers
-        Profile("smoke", "tiny", "hps-all-time", 12, 6, 3, 16, 24, 0, "under 5 minutes on 2 cores"),
-        Profile("quick", "small", "hps-all-time", 48, 120, 30, 128, 128, 0, "about 10 minutes on 2 cores"),
-        Profile("full", "large", "hps-all", 32, 500_000, 5_000, 1024, 2048, 8, "days on one GPU"),
+        Profile("smoke", "tiny", "hps-all-time", 12, 6, 3, 16, 24, 0),
+        Profile("quick", "small", "hps-all-time", 48, 120, 30, 128, 128, 0),
+        Profile("full", "large", "hps-all", 32, 500_000, 5_000, 1024, 2048, 8),
     )
 }
 

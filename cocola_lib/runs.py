@@ -11,6 +11,8 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -65,12 +67,16 @@ def provenance(tracks: list[Track], seed: int, checkpoint: str | Path | None = N
     }
 
 
-def write_json(path: Path, content: dict) -> None:
-    """Write JSON under a temporary name and rename it: a reader never sees half a file."""
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A temporary name to write to, renamed to `path` at the end: a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.rename(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class Run:
@@ -86,19 +92,13 @@ class Run:
 
     def figure(self, figure, name: str) -> None:
         """Save a figure as `figures/<name>.png`; the notebook shows it itself."""
-        path = self.dir / "figures" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}")
-        figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight")
-        temporary.rename(path)
+        with _whole(self.dir / "figures" / f"{name}.png") as path:
+            figure.savefig(path, format="png", dpi=110, bbox_inches="tight")
 
     def table(self, frame: pd.DataFrame, name: str) -> None:
         """Save a table as `tables/<name>.csv`."""
-        path = self.dir / "tables" / f"{name}.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}")
-        frame.to_csv(temporary, index=False)
-        temporary.rename(path)
+        with _whole(self.dir / "tables" / f"{name}.csv") as path:
+            frame.to_csv(path, index=False)
 
     def read_table(self, name: str, needed_from: str) -> pd.DataFrame:
         """Read a table that an earlier notebook of this run left.
@@ -122,7 +122,9 @@ class Run:
         path = self.dir / "results.json"
         entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         entries[self.notebook] = {"headline": headline, "results": results, "provenance": provenance}
-        write_json(path, dict(sorted(entries.items())))
+        content = json.dumps(dict(sorted(entries.items())), indent=2, ensure_ascii=False)
+        with _whole(path) as temporary:
+            temporary.write_text(content + "\n", encoding="utf-8")
 
 
 def default_dir(profile: str) -> Path:

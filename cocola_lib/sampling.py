@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from cocola_lib import audio
 from cocola_lib.activity import BLOCK_S, block_energy, sounding
-from cocola_lib.audio import SAMPLE_RATE, WINDOW_S
+from cocola_lib.audio import WINDOW_S
 from cocola_lib.stems import Track
 
 NOISE_SIGMA = 1e-3  # standard deviation of the Gaussian noise added to both members of a pair, full scale = 1
@@ -262,8 +262,3 @@ def specs_to_frame(specs: Sequence[PairSpec]) -> pd.DataFrame:
     return pd.DataFrame(
         [{**row, "anchor": "+".join(row["anchor"]), "positive": "+".join(row["positive"])} for row in rows]
     )
-
-
-def sample_count(window_s: float = WINDOW_S) -> int:
-    """N, samples in a window at 16 kHz."""
-    return round(window_s * SAMPLE_RATE)

@@ -63,7 +63,7 @@ def run_notebooks(
         if not any(name in names for names in accepted.values()):
             known = ", ".join(sorted(set().union(*accepted.values())))
             raise ValueError(f"parameter {name!r}: no notebook has it; they have {known}")
-    open_tracks(data_root, profile)
+    open_tracks(data_root, profile, seed)
     run_dir.mkdir(parents=True, exist_ok=True)
     os.environ["COCOLA_COMMAND"] = shlex.join(["cocola", *sys.argv[1:]])  # for the provenance, inside the kernels
     executed = []

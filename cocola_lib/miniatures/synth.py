@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-RENDER_RATE = 48_000  # Hz, what midirenderer writes
-DRUM_CHANNEL = 9  # General MIDI keeps channel 10 (counted from 1) for drums
 BEND_RANGE_SEMITONES = 2.0  # General MIDI's default range of the pitch wheel
 TICKS_PER_BEAT = 960  # about half a millisecond at 120 beats per minute
 EFFECT_CONTROLS = {"reverb": 91, "chorus": 93}
