@@ -51,14 +51,27 @@ def bootstrap_interval(
     Returns:
         (low, high); NaN where there is a single group.
     """
+    return bootstrap_ratio(values, np.ones(len(values)), groups, seed, n_bootstrap)
+
+
+def bootstrap_ratio(
+    values: np.ndarray, weights: np.ndarray, groups: Sequence[str], seed: int = 0, n_bootstrap: int = N_BOOTSTRAP
+) -> tuple[float, float]:
+    """95 % interval of sum(values) / sum(weights) by resampling groups (tracks), both together.
+
+    Args:
+        values, weights: (n,) one per pair; a mean is the case of all weights 1.
+        groups: (n,) the track of each pair.
+
+    Returns:
+        (low, high); NaN where there is a single group.
+    """
     codes, names = pd.factorize(np.asarray(groups))
     if len(names) < 2:
         return float("nan"), float("nan")
-    sums = np.bincount(codes, weights=np.asarray(values, dtype=np.float64))
-    counts = np.bincount(codes)
+    tops, bottoms = (np.bincount(codes, weights=np.asarray(x, dtype=np.float64)) for x in (values, weights))
     draws = np.random.default_rng(seed).integers(len(names), size=(n_bootstrap, len(names)))
-    means = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
+    low, high = np.quantile(tops[draws].sum(axis=1) / bottoms[draws].sum(axis=1), [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -7,6 +7,7 @@ cache folder: in parallel, interruptible, and the same bytes for the same seed a
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -131,15 +132,28 @@ def replay(folder: Path | str, name: str, **changes) -> np.ndarray:
     Raises:
         ValueError: not a miniature's track, or no such file
     """
-    folder = Path(folder)
-    for root in folder.parents:
+    module, job = find_job(Path(folder))
+    return module.replay(job, name, **changes)
+
+
+@functools.lru_cache(maxsize=4096)
+def find_job(path: Path):
+    """The recipe of the track that a path belongs to: its folder, or any file in it.
+
+    Returns:
+        (module, job): the miniature's module, and what its `plan` lists for this track.
+
+    Raises:
+        ValueError: not in a track of a miniature
+    """
+    for root in path.parents:
         if (root / MANIFEST).is_file():
             made = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
-            module, path = _module(made["name"]), folder.relative_to(root).as_posix()
+            module, inside = _module(made["name"]), path.relative_to(root).as_posix() + "/"
             for job in module.plan(made["size"], made["seed"]):
-                if job.path == path:
-                    return module.replay(job, name, **changes)
-    raise ValueError(f"{folder}: not a track of a miniature ({', '.join(MODULES)})")
+                if inside.startswith(job.path + "/"):
+                    return module, job
+    raise ValueError(f"{path}: not a track of a miniature ({', '.join(MODULES)})")
 
 
 def track_rng(seed: int, path: str) -> np.random.Generator:
