@@ -17,11 +17,13 @@ import numpy as np
 
 from cocola_lib import audio, miniatures
 from cocola_lib.audio import SAMPLE_RATE, WINDOW_S
+from cocola_lib.miniatures import excerpts
 from cocola_lib.sampling import PairSpec, WindowSampler
 from cocola_lib.stem_classes import is_pitched
 from cocola_lib.tracks import Track
 
-VERSION = 1  # of what is kept on disk
+VERSION = 2  # of what is kept on disk
+N_SAMPLES = round(WINDOW_S * SAMPLE_RATE)
 DOSES = {  # change -> doses, the unchanged pair left out
     "pitch": (-6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6),  # semitones
     "stretch": (0.85, 0.9, 0.95, 1.05, 1.1, 1.15),  # tempo, 1.1 is a tenth faster
@@ -106,19 +108,10 @@ def has_score(track: Track) -> bool:
         return False
 
 
-def clock(track: Track) -> tuple[float, float]:
-    """Quarters per minute, and where in the file the first beat lies (s), from the score of a miniature."""
-    module, job = miniatures.find_job(track.stems[0].files[0])
-    if hasattr(module, "song"):
-        song = module.song(job)
-        return song.tempo_bpm, song.lead_in_s
-    return float(module.play(job)[2]), 0.0  # chorales
-
-
 def tempo_bpm(track: Track) -> float:
     """Quarters per minute: from the score, else librosa's estimate from the track's first minute."""
     if has_score(track):
-        return clock(track)[0]
+        return excerpts.clock(track.stems[0].files[0]).tempo_bpm
     import librosa
 
     x = track.read(track.stem_names, 0.0, min(60.0, track.duration_s))
@@ -164,8 +157,7 @@ def _read_cached(track: Track, spec: PairSpec, changes: Sequence[str]) -> Probe:
 
 def _render_to_cache(track: Track, spec: PairSpec, changes: Sequence[str]) -> None:
     """Render one pair's probes and keep them as 16-bit samples, under a temporary name first."""
-    clips = {f"{change} {dose:g}": _changed(track, spec, change, dose) for change in changes for dose in DOSES[change]}
-    clips |= {"anchor": excerpt(track, spec.anchor, spec.start_s), "truth": excerpt(track, spec.positive, spec.start_s)}
+    clips = _render(track, spec, changes)
     scale = np.float32(max(1.0, max(float(np.abs(x).max()) for x in clips.values())) / 32767)
     path = _cache_path(track, spec, changes)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -177,12 +169,21 @@ def _render_to_cache(track: Track, spec: PairSpec, changes: Sequence[str]) -> No
         temporary.unlink(missing_ok=True)
 
 
+def _render(track: Track, spec: PairSpec, changes: Sequence[str]) -> dict[str, np.ndarray]:
+    """The anchor, the truth, and the truth changed: name -> (N,). Delays are cut from one longer excerpt."""
+    to_s = {"delay": 1e-3, "delay in beats": 60 / tempo_bpm(track)}
+    delays = {f"{c} {d:g}": round(d * to_s[c] * SAMPLE_RATE) for c in changes if c in to_s for d in DOSES[c]}
+    late = max(delays.values(), default=0)  # samples
+    long = excerpt(track, spec.positive, spec.start_s - late / SAMPLE_RATE, WINDOW_S + late / SAMPLE_RATE)
+    clips = {name: long[late - delay :][:N_SAMPLES] for name, delay in (delays | {"truth": 0}).items()}
+    clips["anchor"] = excerpt(track, spec.anchor, spec.start_s)
+    for change in (c for c in changes if c not in to_s):
+        clips |= {f"{change} {dose:g}": _changed(track, spec, change, dose) for dose in DOSES[change]}
+    return clips
+
+
 def _changed(track: Track, spec: PairSpec, change: str, dose: float) -> np.ndarray:
-    """The accompaniment with one thing wrong. (N,)"""
-    if change == "delay":
-        return excerpt(track, spec.positive, spec.start_s - dose / 1000)
-    if change == "delay in beats":
-        return excerpt(track, spec.positive, spec.start_s - dose * 60 / tempo_bpm(track))
+    """The accompaniment transposed, or at another tempo. (N,)"""
     if has_score(track):
         what = {"transpose_semitones": dose} if change == "pitch" else {"tempo_factor": dose}
         return excerpt(track, spec.positive, spec.start_s, **what)
@@ -191,52 +192,21 @@ def _changed(track: Track, spec: PairSpec, change: str, dose: float) -> np.ndarr
     if change == "pitch":
         x = excerpt(track, spec.positive, spec.start_s)
         return librosa.effects.pitch_shift(x, sr=SAMPLE_RATE, n_steps=dose).astype(np.float32)
-    x = track.read(spec.positive, spec.start_s, WINDOW_S * dose)
-    x = librosa.effects.time_stretch(x, rate=dose)
-    return librosa.util.fix_length(x, size=round(WINDOW_S * SAMPLE_RATE)).astype(np.float32)
+    x = librosa.effects.time_stretch(track.read(spec.positive, spec.start_s, WINDOW_S * dose), rate=dose)
+    return librosa.util.fix_length(x, size=N_SAMPLES).astype(np.float32)
 
 
-def excerpt(
-    track: Track, names: Sequence[str], start_s: float, tempo_factor: float = 1.0, transpose_semitones: int = 0
-):
-    """A window of some stems, played from the score where there is one.
+def excerpt(track: Track, names: Sequence[str], start_s: float, length_s: float = WINDOW_S, **changes) -> np.ndarray:
+    """Some seconds of some stems, played from the score where there is one.
 
     Args:
-        start_s: of the window, in the unchanged track; played at another tempo, it starts at the same note.
-        tempo_factor, transpose_semitones: see `miniatures.replay`.
+        start_s: of the excerpt, in the unchanged track.
+        changes: transpose_semitones, tempo_factor; see `excerpts.excerpt`.
 
     Returns:
-        (N,) float32 mono at 16 kHz, `WINDOW_S` long.
+        (N,) float32 mono at 16 kHz.
     """
     if not has_score(track):
-        return track.read(tuple(names), start_s, WINDOW_S)
-    origin_s = clock(track)[1]
-    start_s = origin_s + (start_s - origin_s) / tempo_factor
-    how = {"tempo_factor": tempo_factor, "transpose_semitones": transpose_semitones}
-    files = [file for stem in track.stems if stem.name in names for file in stem.files]
-    return audio.mix([_cut(_replayed(file, **how), track.sample_rate, start_s) for file in files])
-
-
-def _cut(x: np.ndarray, rate: int, start_s: float) -> np.ndarray:
-    """Five seconds from `start_s` on, mono, at 16 kHz; zeros after the end."""
-    first, margin = round(start_s * rate), round(0.1 * rate)  # the margin keeps the resampler's edge outside
-    before = min(first, margin)
-    n = round(WINDOW_S * rate)
-    part = x[first - before : first + n + margin]
-    part = audio.resample(np.ascontiguousarray(part if part.ndim == 1 else part.mean(axis=1)), rate, SAMPLE_RATE)
-    skip = round(before / rate * SAMPLE_RATE)
-    wanted = part[skip : skip + round(WINDOW_S * SAMPLE_RATE)]
-    return np.pad(wanted, (0, round(WINDOW_S * SAMPLE_RATE) - len(wanted)))
-
-
-_LAST: dict = {}  # the latest unchanged recording: the truth and its 14 delays are cut from one
-
-
-def _replayed(file: Path, **how) -> np.ndarray:
-    if how["tempo_factor"] != 1.0 or how["transpose_semitones"]:
-        return miniatures.replay(file, file.stem, **how)
-    if file not in _LAST:
-        if len(_LAST) > 8:
-            _LAST.clear()
-        _LAST[file] = miniatures.replay(file, file.stem)
-    return _LAST[file]
+        return track.read(tuple(names), start_s, length_s)
+    files = (file for stem in track.stems if stem.name in names for file in stem.files)
+    return audio.mix([excerpts.excerpt(file, start_s, length_s, SAMPLE_RATE, **changes) for file in files])

@@ -16,10 +16,10 @@ import pandas as pd
 import typer
 
 from cocola_lib.evaluation import bootstrap_interval, bootstrap_ratio
-from cocola_lib.probes import KINDS, UNITS, Probe, draw_pairs, make_probes
+from cocola_lib.probes import KINDS, Probe, draw_pairs, make_probes
 from cocola_lib.tracks import Track
 
-DELAYS_OF_A_ROOM_MS = 20.0  # players two arms' lengths apart hear each other this late and are still together
+ROOM_MS = 20.0  # seven metres of air: players each other this late and are still together
 EIGHTH = 0.5  # beats
 
 
@@ -136,7 +136,7 @@ def acceptance(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             found = pick(mode, "pitch", (-size, size))
             add(f"  transposed by {size}", mode, found["beaten"], found["beaten_low"], found["beaten_high"])
     for mode in dict.fromkeys(table["mode"]):
-        found = pick(mode, "delay", (DELAYS_OF_A_ROOM_MS,))
+        found = pick(mode, "delay", (ROOM_MS,))
         add("cost of a delay of 20 ms", mode, found["cost"], found["cost_low"], found["cost_high"],
             at_most=0.15 if mode == "both" else None)  # fmt: skip
     for mode in dict.fromkeys(table["mode"]):
@@ -187,6 +187,7 @@ def main(
     from cocola_lib import miniatures, runs
     from cocola_lib.console import show_frame
     from cocola_lib.control import ChromaOnsetControl
+    from cocola_lib.prepare import write_json
     from cocola_lib.tracks import load_tracks
 
     roots = [miniatures.ensure(name, size=size, seed=0) for name in miniatures.MODULES]
@@ -198,9 +199,8 @@ def main(
     if out is not None:
         frames = {"acceptance": expected, "doses": summary, "scores": table}
         content = {key: json.loads(frame.to_json(orient="records")) for key, frame in frames.items()}
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps({"rater": name, "checkpoint": str(checkpoint or ""), **content}, indent=1) + "\n")
-        print(f"{out}: acceptance, doses, scores ({UNITS['pitch']}, tempo ratio, ms, beats)")
+        write_json(out, {"rater": name, "checkpoint": str(checkpoint or ""), **content})
+        print(f"{out}: acceptance, doses and scores written")
 
 
 if __name__ == "__main__":
