@@ -1,0 +1,131 @@
+"""Folders of outputs in, Table III out: what `cocola accompany evaluate` does, step by step."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cocola_lib import table3
+from cocola_lib.accompaniment import Trial, embed_mixes, save_embeddings, score_answers, trial_from_folders
+from cocola_lib.baselines import BASELINES, answer
+from cocola_lib.control import ChromaOnsetControl
+from cocola_lib.fad_embedders import NAMES, Cached, Unavailable, open_embedder
+from cocola_lib.pair_files import write_rows
+from cocola_lib.scoring import BUNDLED, Scorer
+from cocola_lib.systems import read_folders
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`table`: tidy rows (`table3.COLUMNS`); `shown`: frames to print; `notes`: lines about what is missing."""
+
+    table: pd.DataFrame
+    shown: list[pd.DataFrame]
+    notes: list[str]
+
+
+def evaluate_folders(
+    folders: Sequence[Path | str],
+    out: Path | str,
+    baselines: Sequence[str] = BASELINES,
+    embedders: Sequence[str] = NAMES,
+    weights: dict[str, str] | None = None,
+    download: bool = False,
+    cut_s: float | None = None,
+    hop_s: float = 2.5,
+    missing: str = "error",
+    checkpoint: Path | str | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    progress: Callable = lambda steps, total: steps,
+) -> Evaluation:
+    """Score folders of outputs and write the table, the scores and the embeddings that it is made of.
+
+    Args:
+        folders: see `systems.read_folder`.
+        out: folder; gets table.csv, table.json, ranks.csv, agreement.csv, scores.csv, embeddings/<name>.npz.
+        baselines: some of `BASELINES`; they need references.
+        embedders: some of `fad_embedders.NAMES`; weights: name -> path; download: see `open_embedder`.
+        cut_s, hop_s, missing, checkpoint, device, seed: see `cocola accompany evaluate --help`.
+        progress: wraps the steps, such as tqdm.
+    Raises:
+        ValueError, FileNotFoundError: one line about a folder, a name, or a checkpoint that was given.
+    """
+    for names, known in ((baselines, BASELINES), (embedders, NAMES), (weights or {}, NAMES)):
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(f"{unknown[0]!r}: choose from {', '.join(known)}, or none")
+    trial, references, notes = trial_from_folders(read_folders(folders, missing), cut_s)
+    trial = _with_baselines(trial, references, baselines, notes)
+    out = Path(out)
+    scorer = Scorer(checkpoint, device) if checkpoint or BUNDLED.is_dir() else None
+    raters = {"COCOLA": scorer} if scorer else {}
+    if not scorer:
+        notes.append("COCOLA: no model comes with this version yet; train one, or give --checkpoint")
+    elif not scorer.calibration:
+        notes.append(f"COCOLA, calibrated: {scorer.checkpoint} is not; cocola calibrate --help says how")
+    raters["control"] = ChromaOnsetControl()
+    complete = table3.TRUTH in trial.answers
+    if embedders and not complete:
+        notes.append("FAD and APA: need Ground Truth, that is a reference for every question")
+    steps = [*(("score", name) for name in raters), *(("fad", name) for name in embedders if complete)]
+    scores, tables = [], []
+    for kind, name in progress(steps, total=len(steps)):
+        if kind == "score":
+            scores.append(score_answers(trial, raters[name], name, hop_s))
+            tables.append(table3.summarise(scores[-1], seed))
+            continue
+        try:
+            embedder = open_embedder(name, (weights or {}).get(name), scorer, download)
+        except Unavailable as reason:
+            notes.append(str(reason))
+            tables.append(table3.empty_rows(list(trial.answers), name, str(reason)))
+            continue
+        embedded = embed_mixes(trial, embedder if name == "log-mel" else Cached(embedder))
+        save_embeddings(out / "embeddings" / f"{name}.npz", embedded)
+        tables.append(table3.frechet_table(embedded, trial.tracks, name, seed))
+    table = pd.concat(tables, ignore_index=True)
+    notes += [
+        f"{m}: {n}" for m, n in table.drop_duplicates(["metric", "note"])[["metric", "note"]].values if "shr" in n
+    ]
+    return _write(out, table, pd.concat(scores, ignore_index=True), notes)
+
+
+def _with_baselines(trial: Trial, references: list, baselines: Sequence[str], notes: list[str]) -> Trial:
+    """The trial with the rows that are made here, in the order of the table: Ground Truth last."""
+    if any(clip is None for clip in references):
+        baselines = [name for name in baselines if name == "Accompanist"]
+    if taken := [name for name in baselines if name in trial.answers]:
+        notes.append(f"{', '.join(taken)}: rows of the folders are used, none is made here")
+    made = [name for name in BASELINES if name in baselines and name not in trial.answers]
+    heard = [trial.read(clip) for clip in trial.conditionings] if made else []
+    true = [trial.read(clip) for clip in references] if set(made) - {"Accompanist"} else []
+    ours = {
+        name: list(references) if name == table3.TRUTH else answer(name, heard, true, trial.classes, trial.tracks)
+        for name in made
+    }
+    last = {table3.TRUTH: ours.pop(table3.TRUTH)} if table3.TRUTH in ours else {}
+    answers = ours | trial.answers
+    if table3.TRUTH in answers:
+        last = {table3.TRUTH: answers.pop(table3.TRUTH)}
+    return replace(trial, answers=answers | last)
+
+
+def _write(out: Path, table: pd.DataFrame, scores: pd.DataFrame, notes: list[str]) -> Evaluation:
+    """Leave the table, its ranks and what they are made of; and say what to print."""
+    ranks, agreement = table3.agreement(table)
+    theirs = table3.paper_rows(list(dict.fromkeys(table["system"])))
+    files = {"table": pd.concat([table, theirs]), "ranks": ranks.reset_index(), "agreement": agreement}
+    for name, frame in (files | {"scores": scores}).items():
+        write_rows(_plain(frame), out / f"{name}.csv")
+    write_rows(_plain(files["table"]), out / "table.json")
+    main = [m for m in dict.fromkeys(table["metric"]) if not m.startswith("FAD-inf")]
+    shown = [table3.wide(rows, main[i : i + 4]).reset_index() for rows in (table,) for i in range(0, len(main), 4)]
+    shown.append(table3.wide(theirs).reset_index())
+    return Evaluation(files["table"], shown, notes)
+
+
+def _plain(frame: pd.DataFrame) -> list[dict]:
+    """Rows of plain values; no number is NaN."""
+    return frame.replace({np.nan: None}).to_dict("records")
