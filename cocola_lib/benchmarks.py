@@ -3,6 +3,9 @@
 The plain path is what a careful reader would write first: librosa's features and `efficientnet_pytorch` in float32, one
 pair at a time, with the system's usual memory allocator (hence in a process of its own). The two sides take turns on
 the same clips with the same number of threads, and the shortest time of each counts.
+
+A training step is features on the fly, forward, Eq. 3, backward and Adam, for all pairs of the batch. The plain one has
+the paper's encoder; `python -m cocola_lib.benchmarks --only step` measures steps alone.
 """
 
 import argparse
@@ -14,10 +17,19 @@ import librosa
 import numpy as np
 import torch
 
+from cocola_lib.contrastive import ContrastiveModule
 from cocola_lib.encoder import Cocola
 from cocola_lib.features import FMAX_HZ, FMIN_HZ, HOP, KERNEL, N_FFT, N_MELS, SAMPLE_RATE, WINDOW, FrontEnd
 from cocola_lib.inference import Inference, probe_clips
+from cocola_lib.loss import contrastive_loss
 from cocola_lib.memory import keep_freed_memory
+from cocola_lib.recipes import get_recipe
+from cocola_lib.settings import TrainSettings
+
+STEP = "training step"
+PLAIN_OF = {"encoder, bfloat16": "encoder", "encoder, same allocator": "encoder"} | {
+    f"{STEP}, {recipe}{precision}": STEP for recipe in ("hps-all", "hps-all-time") for precision in ("", ", bfloat16")
+}
 
 
 def plain_features(x):
@@ -35,7 +47,8 @@ def plain_side(batch):
     """What is timed of the plain path: name -> function."""
     from efficientnet_pytorch import EfficientNet
 
-    encoder = EfficientNet.from_name("efficientnet-b0", in_channels=2, include_top=False).eval()
+    build = functools.partial(EfficientNet.from_name, "efficientnet-b0", in_channels=2, include_top=False)
+    encoder = build().eval()
     project = torch.nn.Linear(1280, 512)
     clips = benchmark_clips(batch)
     features = FrontEnd()(clips)
@@ -47,9 +60,44 @@ def plain_side(batch):
 
     return {
         "front end, per clip": lambda: plain_features(clips[0].numpy()),
-        "encoder": lambda: encoder(features),
-        "pair, end to end": pair,
+        "encoder": torch.inference_mode()(lambda: encoder(features)),
+        "pair, end to end": torch.inference_mode()(pair),
+        STEP: plain_step(build().train(), clips),
     }
+
+
+def plain_step(encoder, clips):
+    """A training step of the plain path, as a function: half of the clips are anchors."""
+    project, w = torch.nn.Linear(1280, 512), torch.nn.Parameter(0.05 * torch.randn(512, 512))
+    optimiser = torch.optim.Adam([*encoder.parameters(), *project.parameters(), w], lr=1e-3)
+
+    def step():
+        features = torch.from_numpy(np.stack([plain_features(x) for x in clips.numpy()]))  # (2K, 2, M, T)
+        pooled = torch.nn.functional.dropout(encoder(features).flatten(1), 0.1)
+        h1, h2 = torch.tanh(torch.nn.functional.layer_norm(project(pooled), (512,))).chunk(2)
+        loss = contrastive_loss(h1 @ w @ h2.T)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def our_step(recipe, clips, precision=torch.float32):
+    """A training step of ours, as a function: the module that Lightning drives, without Lightning."""
+    model = Cocola(get_recipe(recipe).config).to(memory_format=torch.channels_last).train()
+    module = ContrastiveModule(model, TrainSettings(k=len(clips) // 2, masking="pair"), [])
+    module.log_dict = lambda *args, **kwargs: None  # nobody listens
+    optimiser, batch = module.configure_optimizers(), clips.chunk(2)
+
+    def step():
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16):
+            loss = module.training_step(batch, 0)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return step
 
 
 def our_side(batch):
@@ -63,7 +111,12 @@ def our_side(batch):
         "front end, per clip": (lambda: front_end(clips), batch),
         "encoder": (lambda: exact.embed(features), 1),
         "encoder, bfloat16": (lambda: half.embed(features), 1),
+        "encoder, same allocator": (lambda: exact.embed(features), 1),
         "pair, end to end": (lambda: exact(clips), batch / 2),
+    } | {
+        f"{STEP}, {recipe}{name}": (our_step(recipe, clips, precision), 1)
+        for recipe in ("hps-all", "hps-all-time")
+        for name, precision in (("", torch.float32), (", bfloat16", torch.bfloat16))
     }
 
 
@@ -72,7 +125,6 @@ def benchmark_clips(batch):
     return probe_clips(8).repeat(-(-batch // 8), 1)[:batch]
 
 
-@torch.inference_mode()
 def seconds(function):
     """One run."""
     start = time.perf_counter()
@@ -88,19 +140,26 @@ def time_plain(name, batch, n_threads, keep=False):
     return seconds(plain_side(batch)[name])
 
 
-def measure(batch, rounds):
-    """Both sides in turns: list of (name, plain seconds, our seconds)."""
-    names = {"encoder, bfloat16": "encoder", "encoder, same allocator": "encoder"}
-    ours = our_side(batch)
-    ours["encoder, same allocator"] = ours["encoder"]
+def measure(batch, rounds, only=""):
+    """Both sides in turns: list of (name, plain seconds, our seconds).
+
+    Args:
+        batch: clips of 5 s.
+        rounds: turns of each side.
+        only: part of the names that are measured.
+    """
+    ours = {name: timed for name, timed in our_side(batch).items() if only in name}
     best = {name: [np.inf, np.inf] for name in ours}
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as usual, context.Pool(1) as kept:
         for turn in range(rounds + 1):  # the first warms up
+            plain = {}  # one plain step is measured for all of ours in a turn
             for name, (function, units) in ours.items():
                 keep = name.endswith("allocator")
-                call = (names.get(name, name), batch, torch.get_num_threads(), keep)
-                pair = (kept if keep else usual).apply(time_plain, call), seconds(function) / units
+                call = (PLAIN_OF.get(name, name), batch, torch.get_num_threads(), keep)
+                if call not in plain:
+                    plain[call] = (kept if keep else usual).apply(time_plain, call)
+                pair = plain[call], seconds(function) / units
                 if turn:
                     best[name] = np.minimum(best[name], pair)
     return [(name, *pair) for name, pair in best.items()]
@@ -111,15 +170,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=64, help="clips of 5 s per batch")
     parser.add_argument("--rounds", type=int, default=4, help="turns of each side; the shortest time counts")
+    parser.add_argument("--only", default="", help='part of a name, e.g. "step"')
     options = parser.parse_args()
     batch = max(2, options.batch)
     print(
         f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, {batch} clips of 5 s per batch"
     )
-    print("plain: librosa; efficientnet_pytorch in float32; pairs one at a time\n")
-    print(f"{'':26}{'plain, ms':>12}{'ours, ms':>12}{'ratio':>9}")
-    for name, plain_s, our_s in measure(batch, max(1, options.rounds)):
-        print(f"{name:26}{plain_s * 1e3:12.1f}{our_s * 1e3:12.2f}{plain_s / our_s:8.1f}x")
+    print("plain: librosa; efficientnet_pytorch in float32; pairs one at a time")
+    print(f"a training step: {batch // 2} pairs, features on the fly\n")
+    print(f"{'':38}{'plain, ms':>12}{'ours, ms':>12}{'ratio':>9}")
+    for name, plain_s, our_s in measure(batch, max(1, options.rounds), options.only):
+        print(f"{name:38}{plain_s * 1e3:12.1f}{our_s * 1e3:12.2f}{plain_s / our_s:8.1f}x")
     print("\nsame allocator: efficientnet_pytorch given our setting that keeps freed memory")
     print("bfloat16: used by itself only where a model's scores move by less than 0.5 % of their spread")
 

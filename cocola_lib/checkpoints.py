@@ -29,6 +29,7 @@ def save(folder, model, training=None, calibration=None, provenance=None):
         The folder, a Path.
     Raises:
         ValueError: when the path holds something that is no checkpoint of ours.
+        OSError: a full disk, for one.
     """
     folder = Path(folder)
     if folder.exists() and not _is_replaceable(folder):
@@ -49,6 +50,8 @@ def save(folder, model, training=None, calibration=None, provenance=None):
         (temporary / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         temporary.chmod(0o755)  # mkdtemp's 700 would shut out a shared machine's other users
         _move_into_place(temporary, folder)
+    except (SafetensorError, OSError) as error:
+        raise OSError(f"{folder}: cannot be written ({error}); what was there before is whole, make room") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder

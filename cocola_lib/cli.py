@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cocola_lib import data_commands
+from cocola_lib import accompany_commands, data_commands, listen_commands, train_commands
 
 app = typer.Typer(
     name="cocola",
@@ -29,6 +29,8 @@ app = typer.Typer(
     """,
 )
 app.add_typer(data_commands.app, name="data")
+app.add_typer(accompany_commands.app, name="accompany")
+app.add_typer(listen_commands.app, name="listen")
 
 
 class Mode(StrEnum):
@@ -280,39 +282,7 @@ def run(
     typer.echo(study.summary(folder, executed))
 
 
-@app.command()
-def train(
-    recipe: Annotated[str, typer.Argument(help="all, hps-all or hps-all-time.")] = "hps-all-time",
-    profile: Annotated[str, typer.Option(help="How long: smoke, quick or full.")] = "quick",
-    data_root: Annotated[
-        Path | None, typer.Option(help="Your stems or a data set.", show_default="miniatures, made here")
-    ] = None,
-    run_dir: Annotated[
-        Path | None, typer.Option(help="Gets the model.", show_default="outputs/<profile>/models/<recipe>")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, batches, masks and noise.")] = 0,
-    k: Annotated[int | None, typer.Option(help="Windows per batch.", show_default="the profile's")] = None,
-    n_steps: Annotated[int | None, typer.Option(help="Optimiser steps.", show_default="the profile's")] = None,
-):
-    """Train a model, as notebook 02 does, and leave its checkpoint.
-
-    \b
-      cocola train hps-all-time --profile quick
-      cocola train hps-all --profile full --data-root /data/stems
-    """
-    from cocola_lib import runs, training
-    from cocola_lib.profiles import get_profile
-
-    size, config = get_profile(profile), training.get_recipe(recipe)
-    settings = training.TrainSettings.of(size, seed=seed, k=k, n_steps=n_steps)
-    tracks = runs.open_tracks(data_root, size, seed)
-    folder = run_dir or runs.default_dir(profile) / "models" / recipe
-    result = training.train(config, settings, tracks, folder, runs.provenance(tracks, seed))
-    best = result.history[result.history["split"] == "valid"].nlargest(1, "accuracy").iloc[0]
-    typer.echo(
-        f"{result.checkpoint}: validation accuracy {best.accuracy:.1%} at K = {best.k:.0f} "
-        f"(chance {1 / best.k:.1%}), step {best.step:.0f} of {settings.n_steps}"
-    )
+app.command()(train_commands.train)
 
 
 def _scorer(checkpoint, device, batch_size):

@@ -4,11 +4,12 @@ import torch
 import torch.nn.functional as F
 
 
-def contrastive_loss(similarities):
+def contrastive_loss(similarities, both_ways=False):
     """Cross entropy of each anchor against the K candidates of its row (Eq. 3, divided by K).
 
     Args:
         similarities: (K, K); row i holds sim(anchor i, positive j), the true pair on the diagonal.
+        both_ways: True: the mean of this and of its mirror, in which each positive must find its anchor.
     Returns:
         A scalar in nats: log K when the model cannot tell, 0 when every anchor is certain of its partner.
     Raises:
@@ -17,4 +18,5 @@ def contrastive_loss(similarities):
     if similarities.ndim != 2 or similarities.shape[0] != similarities.shape[1] or similarities.shape[0] == 0:
         raise ValueError(f"similarities must be (K, K) with K > 0, found shape {tuple(similarities.shape)}")
     own = torch.arange(similarities.shape[0], device=similarities.device)
-    return F.cross_entropy(similarities, own)
+    loss = F.cross_entropy(similarities, own)
+    return (loss + F.cross_entropy(similarities.T, own)) / 2 if both_ways else loss

@@ -55,3 +55,10 @@ def test_gradient_pulls_the_own_partner_up_and_pushes_the_others_down():
 def test_other_shapes_are_refused(shape):
     with pytest.raises(ValueError, match="must be \\(K, K\\)"):
         contrastive_loss(torch.zeros(shape))
+
+
+def test_both_ways_is_the_mean_over_rows_and_columns():
+    similarities = torch.randn(7, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = (loop(similarities) + loop(similarities.T)) / 2
+    assert contrastive_loss(similarities, both_ways=True).item() == pytest.approx(expected, abs=1e-12)
+    assert contrastive_loss(similarities, both_ways=True).item() != pytest.approx(loop(similarities), abs=1e-3)

@@ -1,0 +1,74 @@
+"""Figures of notebook 02."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from cocola_lib.plots import CHANCE, PALETTE
+
+
+def side_by_side(axes, table: pd.DataFrame) -> None:
+    """Small runs, one panel per question: accuracy on other songs with its interval.
+
+    Args:
+        axes: one per value of the column `varied`.
+        table: from `small_runs.side_by_side`.
+    """
+    for ax, (varied, rows) in zip(axes, table.groupby("varied", sort=False), strict=True):
+        y = np.arange(len(rows))
+        error = np.abs(rows[["low", "high"]].to_numpy().T - rows["accuracy"].to_numpy())
+        ax.errorbar(100 * rows["accuracy"], y, xerr=100 * error, fmt="o", color=PALETTE[0], capsize=3)
+        ax.axvline(100 * rows["chance"].iloc[0], **CHANCE)
+        ax.set_yticks(y, rows["setting"])
+        ax.set(title=varied, xlabel="accuracy (%)", ylim=(len(rows) - 0.5, -0.5))
+        ax.set_xlim(left=0)
+        ax.grid(axis="y", visible=False)
+
+
+def stem_map(ax, points: np.ndarray, windows: Sequence[int], names: Sequence[str], title: str = "") -> None:
+    """Stems in two dimensions: a colour and a number per window, a line from each stem to the middle of its window.
+
+    Args:
+        points: (n, 2).
+        windows: (n,) which window each stem is from.
+        names: (n,) what plays.
+    """
+    import seaborn as sns
+
+    windows = np.asarray(windows)
+    colours = sns.color_palette("husl", len(set(windows)))
+    for window, colour in zip(sorted(set(windows)), colours, strict=True):
+        own = points[windows == window]
+        middle = own.mean(axis=0)
+        for point in own:
+            ax.plot(*np.stack([middle, point]).T, color=colour, linewidth=1, alpha=0.6)
+        ax.scatter(*own.T, color=[colour], s=22, zorder=2)
+        ax.text(
+            *middle, str(window + 1), color="0.2", fontsize=9, fontweight="bold", ha="center", va="center", zorder=4
+        )
+    for point, name in zip(points, names, strict=True):
+        ax.annotate(name, point, xytext=(3, 2), textcoords="offset points", fontsize=6.5, color="0.4")
+    ax.set(xticks=[], yticks=[], title=title)
+    ax.grid(False)
+
+
+def long_run(axes, log: pd.DataFrame) -> None:
+    """Loss and accuracy of a training of hours.
+
+    Args:
+        axes: two.
+        log: step, minutes, split, loss, accuracy.
+    """
+    for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
+        for i, (split, rows) in enumerate(log.dropna(subset=metric).groupby("split", sort=False)):
+            values = rows[metric].rolling(max(1, len(rows) // 50), min_periods=1).mean()
+            ax.plot(
+                rows["minutes"] / 60,
+                values,
+                color=PALETTE[(0, 3, 2, 4)[i % 4]],
+                label=split,
+                ls=("-", "--", ":")[i % 3],
+            )
+        ax.set(xlabel="hours", ylabel=metric + (" (nats)" if metric == "loss" else ""), ylim=(0, None))
+    axes[0].legend()
