@@ -1,0 +1,110 @@
+"""What the listeners answered, as tables: the ratings that notebook 05 reads, and how far the test has come."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cocola_lib.listening.folder import ATTENTION, HIGH, LOW, Study
+from cocola_lib.listening.store import LAST, Store
+
+COLUMNS = (
+    *("listener", "page", "item", "system", "rating", "scale_min", "scale_max", "track", "position", "attention"),
+    *("anchor", "seconds", "time", "conditioning", "output", "expected"),
+)
+
+
+def ratings(store: Store, name: str | None = None) -> pd.DataFrame:
+    """All answers, one row each (the last one to each clip), in the order of listeners, pages and positions.
+
+    Args:
+        store: the answers.
+        name: of one listener; None: all of them, finished or not.
+
+    Returns:
+        frame with the columns of `COLUMNS`: page and position count from 1; seconds is how long the clip was played;
+        conditioning and output are paths relative to the study's folder; attention rows have the right answer in
+        `expected`. Only rows with neither attention nor anchor are ratings of a system.
+    """
+    frame = store.read(
+        "SELECT a.name AS listener, p.page + 1 AS page, p.position + 1 AS position, a.stimulus, a.rating, a.time, "
+        "h.played_s AS seconds FROM answers a JOIN pages p USING (name, stimulus) "
+        "JOIN listeners l USING (name) LEFT JOIN heard h USING (name, stimulus) "
+        f"WHERE a.id IN ({LAST}) ORDER BY l.slot, p.page, p.position"
+    )
+    if name is not None:
+        frame = frame[frame["listener"] == name]
+    frame = frame.merge(store.study.stimuli, on="stimulus", how="left")
+    lowest, highest = store.study.scale[0][0], store.study.scale[-1][0]
+    frame = frame.assign(
+        attention=frame["system"] == ATTENTION,
+        anchor=frame["system"].isin([LOW, HIGH]),
+        scale_min=lowest,
+        scale_max=highest,
+        seconds=frame["seconds"].astype(float).round(1),
+        expected=frame["expected"].astype("Int64"),
+    )
+    return frame[list(COLUMNS)].reset_index(drop=True)
+
+
+def export(store: Store, path: str | Path) -> pd.DataFrame:
+    """Write all answers as CSV, whole or not at all, and return them.
+
+    Raises:
+        ValueError: nobody has answered yet.
+    """
+    frame, path = ratings(store), Path(path)
+    if frame.empty:
+        raise ValueError(f"{store.path}: no answers yet; take the test first (cocola listen serve, or notebook 06)")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    frame.to_csv(temporary, index=False)
+    temporary.replace(path)
+    return frame
+
+
+def status(store: Store) -> pd.DataFrame:
+    """One row per listener: how far they came, whether they noticed the beeps, and how they rated the hidden anchors.
+
+    Returns:
+        frame with listener, joined, pages (done of all), rated (of all clips), attention ("2 of 2"), low anchor and
+        high anchor (mean rating, NaN before they are rated), finished.
+    """
+    listeners = store.read("SELECT name AS listener, joined, finished FROM listeners ORDER BY slot")
+    answered = ratings(store)
+    rows = []
+    for listener in listeners.itertuples():
+        mine, pages = answered[answered["listener"] == listener.listener], store.pages(listener.listener)
+        checks = mine[mine["attention"]]
+        done = sum(set(page) <= set(store.answers(listener.listener)) for page in pages)
+        rows.append(
+            {
+                "listener": listener.listener,
+                "joined": listener.joined,
+                "pages": f"{done} of {len(pages)}",
+                "rated": f"{len(mine)} of {sum(map(len, pages))}",
+                "attention": f"{int((checks['rating'] == checks['expected']).sum())} of {len(checks)}",
+                "low anchor": mine.loc[mine["system"] == LOW, "rating"].mean(),
+                "high anchor": mine.loc[mine["system"] == HIGH, "rating"].mean(),
+                "finished": listener.finished or "not yet",
+            }
+        )
+    columns = ("listener", "joined", "pages", "rated", "attention", "low anchor", "high anchor", "finished")
+    return pd.DataFrame(rows, columns=list(columns))
+
+
+def balance(study: Study, plans: list[list[list[str]]]) -> pd.DataFrame:
+    """How many listeners every rated stimulus has, after each listener.
+
+    Args:
+        study: its stimuli are counted.
+        plans: pages of the listeners, in the order of arrival.
+    Returns:
+        frame with listeners (1 to all), least and most: listeners of the stimulus that has fewest, and most.
+    """
+    rated = study.stimuli.loc[study.stimuli["system"].isin(study.systems), "stimulus"]
+    counts, rows = dict.fromkeys(rated, 0), []
+    for n, pages in enumerate(plans, 1):
+        for stimulus in (s for page in pages for s in page if s in counts):
+            counts[stimulus] += 1
+        rows.append({"listeners": n, "least": min(counts.values()), "most": max(counts.values())})
+    return pd.DataFrame(rows)

@@ -1,0 +1,182 @@
+"""The listening test as a listener meets it: a real browser, sounds that play, a kernel that dies, and voila."""
+
+import base64
+import io
+import os
+import re
+import signal
+import sys
+
+import pandas as pd
+import pytest
+from browser import chromium, free_port, lab, needed, own_jupyter, serve  # noqa: F401
+from listening_tools import music, small_study
+
+from cocola_lib.listening import results
+from cocola_lib.listening.page import CELL
+from cocola_lib.listening.store import Store
+
+pytestmark = needed
+CELLS = [CELL, "import os; os.getpid()"]
+BYTES = """async (audio) => {
+  const bytes = new Uint8Array(await (await fetch(audio.src)).arrayBuffer());
+  return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
+}"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return music(tmp_path_factory.mktemp("music"))
+
+
+class Listener:
+    """A person in front of the room: reads labels, presses keys, and remembers what they answered."""
+
+    def __init__(self, page):
+        self.page, self.room, self.given = page, page.locator(".listening-room"), []
+
+    def see(self, text):
+        self.room.get_by_text(text).first.wait_for()
+
+    def press(self, label):
+        self.room.get_by_role("button", name=label, exact=True).click()
+
+    def enter(self, name):
+        box = self.room.get_by_label("Your made-up name")
+        box.fill(name)
+        box.press("Enter")
+
+    def clips(self):
+        return self.room.get_by_role("group").filter(has=self.page.locator("audio"))
+
+    def play(self, clip):
+        """Play until enough was heard, then stop; by keyboard."""
+        button = clip.get_by_role("button")
+        button.focus()
+        button.press("Space")
+        clip.get_by_text(re.compile("now rate it|played|, saved")).wait_for()
+        clip.get_by_role("button", name=re.compile("^Stop")).press("Space")
+
+    def rate(self, clip, rating):
+        clip.get_by_role("button").press(str(rating))
+        clip.get_by_text(f"rated {rating}, saved").wait_for()
+        self.given.append(rating)
+
+    def do_page(self):
+        for i in range(self.clips().count()):
+            clip = self.clips().nth(i)
+            self.play(clip)
+            self.rate(clip, (len(self.given) * 2 + 1) % 5)
+
+    def train(self):
+        start = self.room.get_by_role("button", name="Start the test")
+        assert start.is_disabled()
+        for i in range(self.clips().count()):
+            self.play(self.clips().nth(i))
+        start.click()
+
+
+def test_six_pages_with_the_kernel_killed_in_the_middle_lose_no_answer(lab, data, tmp_path):  # noqa: F811
+    study = small_study(lab.root / "study", data)
+    name = lab.write("room.ipynb", [f"import os; os.chdir({str(study.folder)!r})", *CELLS])
+    with lab.open(name) as page:
+        page.run_all()
+        listener = Listener(page.page)
+        listener.see("A listening test")
+        page.screenshot("listening_welcome", listener.room)
+        listener.enter("quiet-oboe-1")
+        listener.see("How to listen and rate")
+        listener.train()
+
+        listener.see("page 1 of 6")
+        clip = listener.clips().first
+        assert clip.get_by_role("radio").first.is_disabled(), "rated before anything was heard"
+        audio = clip.locator("audio")
+        assert abs(audio.evaluate("a => a.duration") - 5.0) < 0.05
+        mixes = {(study.folder / row["mix"]).read_bytes(): s for s, row in study.by_id.items()}
+        plan = study.plan(0)
+        heard = [mixes[base64.b64decode(audio.evaluate(BYTES))] for audio in page.page.locator("audio").all()]
+        assert heard == plan[0], "the clips are not those of the plan"
+        listener.play(clip)
+        assert audio.evaluate("a => a.currentTime") >= 0.9
+        for theme in ("dark", "light"):
+            page.set_theme(theme)
+            page.screenshot(f"listening_page_{theme}", listener.room)
+        listener.rate(clip, 3)
+        listener.given.clear()
+        for number in (1, 2, 3):
+            listener.see(f"page {number} of 6")
+            listener.do_page()
+            listener.press("Next")
+        listener.see("page 4 of 6")
+        clip = listener.clips().first
+        listener.play(clip)
+        listener.rate(clip, 4)
+
+        os.kill(int(page.page.locator(".jp-OutputArea-output").last.inner_text()), signal.SIGKILL)
+        clip.get_by_role("button").press("1")
+        listener.see("The test does not answer")
+        assert clip.get_by_text("saved").count() == 0, "an answer that nobody has kept is shown as saved"
+        page.screenshot("listening_lost", listener.room)
+        page.page.locator(".jp-Dialog").get_by_role("button", name="Ok").click()
+        page.wait_idle()
+        page.run_all()
+        listener.enter("Quiet-Oboe-1")  # capitals do not make another listener
+        listener.see("Welcome back, quiet-oboe-1")
+        listener.press("Yes, go on where I stopped")
+        listener.see("page 4 of 6")
+        listener.clips().first.get_by_text("rated 4, saved").wait_for()
+        listener.given.pop()
+        for number in (4, 5, 6):
+            listener.see(f"page {number} of 6")
+            listener.do_page()
+            listener.press("Next")
+        listener.see("That was the last page")
+        listener.press("Back")
+        listener.clips().first.get_by_text(", saved").wait_for()
+        listener.press("Next")
+        listener.press("Finish")
+        listener.see("Thank you!")
+        page.screenshot("listening_thanks", listener.room)
+        with page.page.expect_download() as download:
+            listener.room.get_by_role("link", name="Download my answers (CSV)").click()
+        download.value.save_as(tmp_path / "mine.csv")
+        assert not page.errors
+    exported = results.export(Store(study), tmp_path / "all.csv")
+    assert exported["rating"].tolist() == listener.given, "the file is not what was answered"
+    assert (tmp_path / "mine.csv").read_text(encoding="utf-8") == (tmp_path / "all.csv").read_text(encoding="utf-8")
+    assert [len(page) for page in plan] == exported.groupby("page").size().tolist()
+
+
+def test_voila_shows_listeners_the_test_and_no_code(chromium, data, tmp_path, tmp_path_factory):  # noqa: F811
+    study = small_study(tmp_path / "study", data, n_anchors=0, n_attention=0, pages=1, per_page=2)
+    port = free_port()
+    command = [sys.executable, "-m", "cocola_lib", "listen", "serve", str(study.folder)]
+    command += ["--port", str(port), "--no-browser", "--dark"]
+    address = f"http://127.0.0.1:{port}/"
+    context = chromium.new_context(viewport={"width": 1100, "height": 900})
+    with serve(command, f"{address}voila/static/voila.js", own_jupyter(tmp_path_factory)):
+        page = context.new_page()
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        listener = Listener(page)
+        listener.see("A listening test")
+        assert "import" not in page.locator("body").inner_text()
+        box = listener.room.bounding_box()
+        assert (box["width"], box["height"]) == (1100, 900), "something else than the test can be seen"
+        listener.enter("bright-harp-2")
+        listener.train()
+        listener.do_page()
+        page.screenshot(path=os.environ.get("COCOLA_SCREENSHOTS", str(tmp_path)) + "/listening_voila_dark.png")
+        listener.press("Next")
+        listener.press("Finish")
+        listener.see("Thank you!")
+        listener.press("Next listener")
+        listener.see("A listening test")
+        outside = [
+            url for url in asked if not url.startswith((address, "blob:", "data:", address.replace("http", "ws")))
+        ]
+        assert outside == [], "something left this machine"
+    context.close()
+    assert results.ratings(Store(study))["rating"].tolist() == listener.given
