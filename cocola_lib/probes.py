@@ -178,11 +178,11 @@ def _render(track: Track, spec: PairSpec, changes: Sequence[str]) -> dict[str, n
     clips = {name: long[late - delay :][:N_SAMPLES] for name, delay in (delays | {"truth": 0}).items()}
     clips["anchor"] = excerpt(track, spec.anchor, spec.start_s)
     for change in (c for c in changes if c not in to_s):
-        clips |= {f"{change} {dose:g}": _changed(track, spec, change, dose) for dose in DOSES[change]}
+        clips |= {f"{change} {dose:g}": changed(track, spec, change, dose) for dose in DOSES[change]}
     return clips
 
 
-def _changed(track: Track, spec: PairSpec, change: str, dose: float) -> np.ndarray:
+def changed(track: Track, spec: PairSpec, change: str, dose: float) -> np.ndarray:
     """The accompaniment transposed, or at another tempo. (N,)"""
     if has_score(track):
         what = {"transpose_semitones": dose} if change == "pitch" else {"tempo_factor": dose}
