@@ -1,0 +1,188 @@
+"""Audition, quiz and comparison in a real JupyterLab: chosen, heard, revealed, reopened; with pictures of each."""
+
+import base64
+import io
+import json
+
+import browser
+import nbformat
+import numpy as np
+import pytest
+import soundfile
+from browser import chromium, lab  # noqa: F401
+from nbclient import NotebookClient
+from tiny import clip
+
+from cocola_lib import audio, listen
+from cocola_lib.tracks import load_tracks
+
+pytestmark = browser.needed
+
+STEMS = ("bass", "drums", "keys")
+SETUP = """
+from cocola_lib.control import ChromaOnsetControl
+from cocola_lib.sampling import PairSpec, WindowSampler
+from cocola_lib.tracks import load_tracks
+sampler = WindowSampler(load_tracks({music!r}))
+specs = [PairSpec(t.id, 0.0, ("bass",), ("keys",)) for t in sampler.tracks]
+control = ChromaOnsetControl()
+"""
+AUDITION = "from cocola_lib.audition import audition\nhear = audition(specs, sampler, control)\nhear"
+QUIZ = """
+from cocola_lib.quiz import quiz
+game = quiz(specs, sampler, control, kinds=("other track", "delayed"), answers="answers.csv")
+game
+"""
+COMPARE = """
+import numpy as np, pandas as pd
+from cocola_lib.compare import compare
+def clip(item, system):
+    rng = np.random.default_rng(sum(map(ord, system)))
+    return (0.1 * rng.standard_normal(80_000) * np.linspace(0, 1, 80_000)).astype(np.float32)
+names = [f"system {i}" for i in range(10)]
+table = pd.DataFrame([{"item": 0, "system": name, "mode": mode, "score": (7 * i + len(mode)) % 10}
+                      for i, name in enumerate(names) for mode in ("P+H", "H")])
+compare(table, clip)
+"""
+LIVE = ".cocola-live .cocola-player[data-ready=yes]"
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    """Four songs of three stems, 12 s each, and what they hold."""
+    root = tmp_path_factory.mktemp("music")
+    for song in range(4):
+        for i, stem in enumerate(STEMS):
+            audio.write(root / f"song {song}" / f"{stem}.wav", clip(12, seed=10 * song + i))
+    return root
+
+
+def sounds(page, within):
+    """label -> (N,) of every clip in a part of the page, fetched back from its audio element."""
+    found = page.locator(f"{within} audio").evaluate_all("all => all.map(a => [a.ariaLabel, a.src])")
+    return {
+        label: soundfile.read(io.BytesIO(base64.b64decode(src.split(",")[1])), dtype="float32")[0]
+        for label, src in found
+    }
+
+
+def plays(page, within):
+    """Whether a native player has the clip's length and its position moves."""
+    first = page.locator(f"{within} audio").first
+    first.evaluate("a => a.readyState >= 2 || new Promise(done => a.addEventListener('canplay', done))")
+    assert abs(first.evaluate("a => a.duration") - 5.0) < 0.1
+    first.evaluate("a => { a.muted = true; return a.play() }")
+    page.wait_for_function("s => document.querySelector(s + ' audio').currentTime > 0.1", arg=within)
+    first.evaluate("a => a.pause()")
+    return True
+
+
+def test_the_audition_plays_what_it_is_labelled_with_and_switches_in_place(lab, music):  # noqa: F811
+    name = lab.write("audition.ipynb", [SETUP.format(music=str(music)), AUDITION])
+    with lab.open(name) as page:
+        page.run_all()
+        player = page.page.locator(LIVE)
+        player.wait_for()
+        track = load_tracks(music)[0]
+        expected = listen.with_mix(track.read(("bass",), 0.0, 5.0), track.read(("keys",), 0.0, 5.0))
+        heard = sounds(page.page, LIVE)
+        for (label, samples), wanted in zip(heard.items(), listen.match_levels(list(expected.values())), strict=True):
+            np.testing.assert_allclose(samples, wanted, atol=1e-4, err_msg=label)
+        assert list(heard) == ["anchor", "accompaniment", "together"]
+        assert not page.page.locator(".cocola-static").first.is_visible()  # one copy is enough
+
+        player.get_by_role("button", name="Play").click()
+        page.page.wait_for_function("s => document.querySelector(s).dataset.position > 0.3", arg=LIVE)
+        before = float(player.get_attribute("data-position"))
+        page.page.keyboard.press("3")
+        assert player.get_attribute("data-chosen") == "together"
+        assert before <= float(player.get_attribute("data-position")) < 5
+        assert player.get_attribute("data-playing") == "yes"
+        page.page.keyboard.press(" ")  # the focus is on the clip, so this is no click on the button
+        assert player.get_attribute("data-playing") == "no"
+
+        scores = page.page.locator(".cocola-live details")
+        assert not scores.locator("table").is_visible()
+        scores.locator("summary").focus()
+        page.page.keyboard.press("Enter")
+        assert scores.locator("table tbody tr").count() == 3
+        page.screenshot("audition light")
+
+        page.page.get_by_label("Kind").select_option("delayed")
+        page.page.locator(LIVE, has_text="250 ms late").wait_for()
+        late = sounds(page.page, LIVE)["accompaniment"]
+        shift = np.argmax(np.correlate(late[:40_000], heard["accompaniment"][:36_000], "valid"))
+        assert shift == 4000  # 250 ms
+        page.page.get_by_role("button", name="Surprise me").click()
+        page.page.locator(LIVE, has_text="is told below").wait_for()
+        page.set_theme("dark")
+        page.screenshot("audition dark")
+        assert page.errors == []
+
+
+def test_the_quiz_counts_answers_and_goes_on_after_a_restart(lab, music):  # noqa: F811
+    name = lab.write("quiz.ipynb", [SETUP.format(music=str(music)), QUIZ])
+    with lab.open(name) as page:
+        page.run_all()
+        for question in (1, 2):
+            page.page.locator(LIVE, has_text=f"Question {question}").wait_for()
+            assert not page.page.locator(".cocola-live .cocola-peek").is_visible()
+            page.page.get_by_role("button", name="A belongs").click()
+            page.page.locator(".cocola-live [role=status]", has_text="The model chose").wait_for()
+            assert page.page.get_by_role("button", name="B belongs").is_disabled()
+            page.screenshot(f"quiz {question}")
+            page.page.get_by_role("button", name="Next").click()
+        page.page.locator(LIVE, has_text="Question 3").wait_for()
+        assert len((lab.root / "answers.csv").read_text().splitlines()) == 3
+        page.restart()
+        page.run_all()
+        page.page.locator(LIVE, has_text="Question 3").wait_for()
+        page.set_theme("dark")
+        page.screenshot("quiz dark")
+        assert page.errors == []
+
+
+def test_a_page_of_twenty_clips_sorts_and_plays(lab):  # noqa: F811
+    name = lab.write("compare.ipynb", [COMPARE])
+    with lab.open(name) as page:
+        page.run_all()
+        player = page.page.locator(LIVE)
+        player.wait_for()
+        durations = player.locator("audio").evaluate_all(
+            "all => Promise.all(all.map(a => a.readyState ? a.duration : "
+            "new Promise(done => a.addEventListener('loadedmetadata', () => done(a.duration)))))"
+        )
+        assert len(durations) == 21  # ten systems, alone and not, and the conditioning
+        assert max(abs(d - 5.0) for d in durations) < 0.1
+        column = "rows => rows.slice(1).map(r => +r.cells[2].dataset.value)"
+        player.get_by_role("button", name="H", exact=True).click()
+        values = player.locator("tbody tr").evaluate_all(column)
+        assert values == sorted(values, reverse=True)
+        player.get_by_role("button", name="H", exact=True).click()
+        assert player.locator("tbody tr").evaluate_all(column) == sorted(values)
+        player.get_by_label("system 3, alone").check()
+        player.get_by_role("button", name="Play").click()
+        page.page.wait_for_function("s => document.querySelector(s).dataset.position > 0.2", arg=LIVE)
+        assert player.get_attribute("data-chosen") == "system 3, alone"
+        page.screenshot("compare light")
+        page.set_theme("dark")
+        page.screenshot("compare dark")
+        assert page.errors == []
+
+
+def test_an_executed_notebook_that_nobody_trusts_still_plays_and_tells(lab, music):  # noqa: F811
+    cells = [SETUP.format(music=str(music)), AUDITION, QUIZ.replace('answers="answers.csv"', "")]
+    path = lab.root / lab.write("executed.ipynb", cells)
+    notebook = NotebookClient(nbformat.read(path, as_version=4), timeout=300, kernel_name="python3").execute()
+    nbformat.write(notebook, path)
+    state = notebook.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+    assert "Surprise me" in json.dumps(state)  # the controls are stored with it
+    with lab.open("executed.ipynb") as page:
+        static = ".jp-OutputArea-output .cocola-static"
+        page.page.locator(static).first.wait_for()
+        assert page.page.locator(".cocola-bar").count() == 0  # no script ran
+        assert plays(page.page, static)
+        assert list(sounds(page.page, static))[:3] == ["anchor", "accompaniment", "together"]
+        page.page.locator(f"{static} summary").first.click()
+        assert page.page.locator(f"{static} details").first.locator("table").is_visible()
+        page.screenshot("untrusted")
