@@ -61,13 +61,23 @@ class Pool:
         max_overlap: r within a batch.
         seed: of the draw.
         noise_sigma: of the waveforms; 0 for validation.
+        kind: of features, see `features.FrontEnd`.
     """
 
-    def __init__(self, tracks: list[Track], k: int, n_batches: int, max_overlap=0.5, seed=0, noise_sigma=NOISE_SIGMA):
+    def __init__(
+        self,
+        tracks: list[Track],
+        k: int,
+        n_batches: int,
+        max_overlap: float = 0.5,
+        seed: int = 0,
+        noise_sigma: float = NOISE_SIGMA,
+        kind: str = "hps",
+    ):
         sampler = WindowSampler(tracks, max_overlap=max_overlap)
         specs = [spec for step in range(n_batches) for spec in sampler.batch(k, seed, step, at_most=True)]
         self.groups = [spec.track_id for spec in specs]
-        front_end, rng = FrontEnd(), np.random.default_rng([seed, 1])
+        front_end, rng = FrontEnd(kind), np.random.default_rng([seed, 1])
         parts = []
         for i in range(0, len(specs), FRONT_END_BATCH // 2):
             clips = np.stack([np.stack(sampler.audio(spec)) for spec in specs[i : i + FRONT_END_BATCH // 2]])
@@ -83,6 +93,41 @@ class Pool:
                 yield self.features[i : i + k].transpose(0, 1).flatten(0, 1)
 
 
+def fit(
+    config: ModelConfig, masking: str, k: int, train: Pool, n_pairs: int, seed: int = 0
+) -> tuple[Cocola, pd.DataFrame]:
+    """Train a small model on a pool.
+
+    Args:
+        config: of the model; its features are the pool's.
+        masking: see `settings.MASKINGS`.
+        k: K.
+        train: what it hears.
+        n_pairs: pairs to hear; the number of steps is n_pairs / K.
+        seed: of weights, masks and dropout.
+
+    Returns:
+        (model in evaluation mode, curve: pairs, loss, accuracy, chance).
+    """
+    torch.manual_seed(seed)
+    model = Cocola(config).to(memory_format=torch.channels_last).train()
+    optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    rows = []
+    for step, batch in zip(range(max(1, n_pairs // k)), train.batches(k), strict=False):
+        modes = draw_modes(masking, k, seed, step)[: len(batch) // 2]  # a pool may hold fewer pairs than K
+        similarities = model.similarity(*model.embed(mask_pairs(batch, modes)).chunk(2))
+        if masking == "group":
+            similarities = part_groups(similarities, modes)
+        loss = contrastive_loss(similarities)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        hits = (similarities.argmax(dim=1) == torch.arange(len(similarities))).float().mean()
+        candidates = k / 3 if masking == "group" else k
+        rows.append({"pairs": (step + 1) * k, "loss": loss.item(), "accuracy": hits.item(), "chance": 1 / candidates})
+    return model.eval(), pd.DataFrame(rows)
+
+
 def run(variant: Variant, train: Pool, valid: Pool, n_pairs: int, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
     """Train a small model that keeps time.
 
@@ -90,33 +135,16 @@ def run(variant: Variant, train: Pool, valid: Pool, n_pairs: int, seed: int = 0)
         variant: what to train.
         train: drawn with the variant's r.
         valid: from other songs.
-        n_pairs: pairs to hear; the number of steps is n_pairs / K.
-        seed: of weights, masks and dropout.
+        n_pairs, seed: see `fit`.
 
     Returns:
-        (curve: pairs, loss, accuracy, chance; similarities of the validation pairs).
+        (curve, see `fit`; similarities of the validation pairs).
     """
-    torch.manual_seed(seed)
     config = ModelConfig(backbone=BACKBONE, pooling="time", initial_w=variant.initial_w)
-    model = Cocola(config).to(memory_format=torch.channels_last).train()
-    optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    rows, k = [], variant.k
-    for step, batch in zip(range(max(1, n_pairs // k)), train.batches(k), strict=False):
-        modes = draw_modes(variant.masking, k, seed, step)
-        modes = modes[: len(batch) // 2]  # a pool may hold fewer pairs than K
-        similarities = model.similarity(*model.embed(mask_pairs(batch, modes)).chunk(2))
-        if variant.masking == "group":
-            similarities = part_groups(similarities, modes)
-        loss = contrastive_loss(similarities)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        hits = (similarities.argmax(dim=1) == torch.arange(len(similarities))).float().mean()
-        candidates = k / 3 if variant.masking == "group" else k
-        rows.append({"pairs": (step + 1) * k, "loss": loss.item(), "accuracy": hits.item(), "chance": 1 / candidates})
+    model, curve = fit(config, variant.masking, variant.k, train, n_pairs, seed)
     with torch.no_grad():
-        h = model.eval().embed(valid.features.transpose(0, 1).flatten(0, 1)).chunk(2)
-        return pd.DataFrame(rows), model.similarity(*h).numpy()
+        h = model.embed(valid.features.transpose(0, 1).flatten(0, 1)).chunk(2)
+        return curve, model.similarity(*h).numpy()
 
 
 def side_by_side(
