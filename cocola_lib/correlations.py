@@ -1,7 +1,8 @@
 """Correlations whose rows count several times, with intervals, p-values, their correction, and what they would need.
 
 A bootstrap draws rows with replacement; here a row drawn w times is a row of weight w, and Pearson's r, Spearman's rho
-and Kendall's tau-b of the weighted rows are those of the repeated rows. `opinions` uses them; notebook 05 shows them.
+and Kendall's tau-b of the weighted rows are those of the repeated rows. Notebook 05 uses them by way of
+`metric_agreement`.
 """
 
 from collections.abc import Sequence
@@ -84,7 +85,7 @@ def intervals(estimate: np.ndarray, bootstrap: np.ndarray) -> tuple[np.ndarray, 
     with np.errstate(invalid="ignore", divide="ignore"):
         enough = np.isfinite(drawn).mean(axis=0) > 0.5
         error = np.where(enough, _spread(drawn), np.nan)
-        low, high = np.tanh(z - 1.96 * error), np.tanh(z + 1.96 * error)
+        low, high = np.minimum(np.tanh(z - 1.96 * error), estimate), np.maximum(np.tanh(z + 1.96 * error), estimate)
         return low, high, 2 * stats.norm.sf(np.abs(z) / error)
 
 

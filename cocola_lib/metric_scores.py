@@ -1,15 +1,15 @@
 """Metrics beside ratings: where their scores come from, and which way is better."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from cocola_lib import audio
+from cocola_lib.control import ChromaOnsetControl
 from cocola_lib.plots import MODE_LABELS
 from cocola_lib.ratings import ListeningTest
-from cocola_lib.runs import Run
+from cocola_lib.runs import Run, open_scorer
 
 # Metrics whose direction their own study tells; all are stored such that higher means more coherent or better.
 HIGHER_IS_BETTER = {
@@ -23,7 +23,7 @@ HIGHER_IS_BETTER = {
     "audiobox_pc": "production complexity, 1 to 10",
     "audiobox_pq": "production quality, 1 to 10",
 }
-OURS = ("COCOLA", "control", "bundled")  # raters of notebook 04: similarities
+OURS = ("COCOLA", "control", "bundled")  # first words of the raters of notebook 04: similarities
 COLUMNS = ("metric", "item", "system", "score")
 
 
@@ -72,7 +72,7 @@ def from_audio(ratings: pd.DataFrame, raters: dict) -> pd.DataFrame:
         paths = list(dict.fromkeys(stimuli[side]))
         lost = next((path for path in paths if not Path(path).is_file()), None)
         if lost:
-            raise FileNotFoundError(f"{lost}: the ratings name this audio file; keep their CSV in the folder of its study")
+            raise FileNotFoundError(f"{lost}: named by the ratings, not there; keep their CSV in its study's folder")
         clips = [audio.read(path) for path in paths]
         sides[side] = clips, stimuli[side].map({path: i for i, path in enumerate(paths)}).to_numpy()
     (conditionings, row), (outputs, column) = sides.values()
@@ -84,11 +84,12 @@ def from_audio(ratings: pd.DataFrame, raters: dict) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
-def find(test: ListeningTest, path: str | None, run: Run, open_raters: Callable[[], dict]) -> pd.DataFrame:
+def find(test: ListeningTest, path: str | None, run: Run, checkpoint: str | Path | None = None) -> pd.DataFrame:
     """The scores that belong to ratings: those of `path`, those that came along, of their audio, or of notebook 04.
 
     Args:
-        path: a CSV, see `from_csv`, or None; run: where the scores of notebook 04 lie; open_raters: see `from_audio`.
+        path: a CSV, see `from_csv`, or None; run: where the scores of notebook 04 lie.
+        checkpoint: of the model that scores audio; None: the bundled one. The control always scores it, too.
 
     Raises:
         ValueError: notebook 04 scored other items than these listeners heard; says what to do.
@@ -99,7 +100,10 @@ def find(test: ListeningTest, path: str | None, run: Run, open_raters: Callable[
     if test.metrics is not None:
         return test.metrics
     if (rated["output"] != "").any():
-        return from_audio(rated, open_raters())
+        scorer, _ = open_scorer(checkpoint)
+        control = ChromaOnsetControl()
+        learnt = {} if isinstance(scorer, ChromaOnsetControl) else {"COCOLA": scorer}  # no model is bundled yet
+        return from_audio(rated, learnt | {"control": control})
     scores = run.read_table("04_scores", needed_from="04")
     keys = ["item", "system", "track"]
     known = set(scores[keys].astype(str).itertuples(index=False, name=None))

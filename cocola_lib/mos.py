@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from cocola_lib.opinions import N_BOOTSTRAP, draws
+from cocola_lib.metric_agreement import N_BOOTSTRAP, draws
 from cocola_lib.ratings import GROUND_TRUTH
 
 
@@ -43,7 +43,7 @@ def stimuli(joined: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One row per stimulus: its mean rating, how raters scatter about it, and how far the metric's rank is from it.
 
     Args:
-        joined: ratings with the metric as a column, see `opinions.join`.
+        joined: ratings with the metric as a column, see `metric_agreement.join`.
 
     Returns:
         item, system, track, n, mos, sd (of its ratings; NaN with one), score, rank_gap: the metric's rank minus that of

@@ -5,6 +5,7 @@ import pandas as pd
 
 from cocola_lib.correlations import power
 from cocola_lib.plots import CHANCE, PALETTE
+from cocola_lib.ratings import SIMULATED
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LEVEL_POINTS = {
@@ -39,7 +40,7 @@ def raters(ax, screened: pd.DataFrame, min_agreement: float, title: str = "") ->
             )
     ax.axhline(min_agreement, label=f"flagged below {min_agreement:g}", **CHANCE)
     ax.axhline(0, color="0.8", linewidth=1)
-    ax.set_xticks(x, screened["listener"].str.removeprefix("simulated "), fontsize="x-small", rotation=90)
+    ax.set_xticks(x, screened["listener"].str.removeprefix(SIMULATED), fontsize="x-small", rotation=90)
     ax.set(
         xlabel="listener", ylabel="r with the mean of the others", ylim=(min(-0.3, screened["leave_one_out"].min()), 1)
     )
@@ -71,7 +72,7 @@ def correlations(
     """Pearson's r of every metric, one panel per level: ratings as given (filled) and z-scored by rater (hollow).
 
     Args:
-        axes: one per level; raw, z: from `opinions.tables`.
+        axes: one per level; raw, z: from `metric_agreement.tables`.
         ceilings: level -> the highest r to expect; people: level -> r of the other listeners.
     """
     for ax, level in zip(axes, list(dict.fromkeys(raw["level"]))[: len(axes)], strict=True):
@@ -94,7 +95,7 @@ def correlations(
 
 
 def preferences(ax, table: pd.DataFrame, people: float, title: str = "") -> None:
-    """Share of pairs that a metric orders as a listener did; from `opinions.tables`."""
+    """Share of pairs that a metric orders as a listener did; from `metric_agreement.tables`."""
     y = np.arange(len(table))
     error = 100 * _error(table, "accuracy", "low", "high")
     ax.errorbar(100 * table["accuracy"], y, xerr=error, fmt="o", color=PALETTE[0], capsize=4)

@@ -34,6 +34,7 @@ import pandas as pd
 GROUND_TRUTH = "Ground Truth"
 TRUTH_NAMES = {"og": GROUND_TRUTH, "gt": GROUND_TRUTH}
 FOLDER_SCALE = (1, 5)  # rating points of the PHALAR study
+SIMULATED = "simulated "  # how names of invented listeners begin, here and in a rehearsal of the listening room
 COLUMNS = ("listener", "page", "item", "system", "rating", "scale_min", "scale_max", "track")
 OPTIONAL = {
     "position": np.nan,
@@ -120,7 +121,8 @@ def read_csv(path: str | Path) -> ListeningTest:
     for name in ("conditioning", "output"):
         table[name] = [str(path.parent / value) if value else "" for value in table[name].astype(str)]
     table["track"] = table["track"].fillna(table["item"])
-    return _checked(table, path, None, path.name)
+    invented = table["listener"].str.startswith(SIMULATED).any()
+    return _checked(table, path, None, f"{path.name}, SIMULATED listeners" if invented else path.name, bool(invented))
 
 
 def read_folder(folder: str | Path) -> ListeningTest:
@@ -195,7 +197,9 @@ def _boolean(value):
     return {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(str(value).lower())
 
 
-def _checked(table: pd.DataFrame, path: Path, metrics: pd.DataFrame | None, source: str) -> ListeningTest:
+def _checked(
+    table: pd.DataFrame, path: Path, metrics: pd.DataFrame | None, source: str, simulated: bool = False
+) -> ListeningTest:
     """The test if its ratings can be analysed, or one line about why not."""
     numbers = pd.to_numeric(table["rating"], errors="coerce")
     odd = table["rating"].notna() & numbers.isna()
@@ -221,4 +225,4 @@ def _checked(table: pd.DataFrame, path: Path, metrics: pd.DataFrame | None, sour
         raise ValueError(
             f"{path}: listener {row.listener} rated {row.system} of {row['item']} twice on page {row.page}"
         )
-    return ListeningTest(table, metrics, source, not_rated=not_rated)
+    return ListeningTest(table, metrics, source, simulated, not_rated)

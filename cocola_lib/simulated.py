@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from cocola_lib.ratings import OPTIONAL, ListeningTest
+from cocola_lib.ratings import OPTIONAL, SIMULATED, ListeningTest
 
 SCALE = (0, 4)  # the paper's rating points
 ASSUMED = {  # assumed mean opinions; any other system gets UNKNOWN, in between
@@ -67,7 +67,7 @@ def simulate(
             )
             rows.append(
                 page[["item", "system", "track"]].assign(
-                    listener=f"simulated {i:02d}", page=str(number), rating=rating, position=range(len(page))
+                    listener=f"{SIMULATED}{i:02d}", page=str(number), rating=rating, position=range(len(page))
                 )
             )
     ratings = pd.concat(rows, ignore_index=True).assign(scale_min=SCALE[0], scale_max=SCALE[1])
