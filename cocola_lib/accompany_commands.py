@@ -22,14 +22,14 @@ def export(
         Path | None, typer.Option(help="Your stems or a data set.", show_default="miniatures, made here")
     ] = None,
     n: Annotated[int, typer.Option(min=1, help="Questions; the paper has 168 and 236.")] = 48,
-    chunk_s: Annotated[
-        float, typer.Option(min=5.0, help="Length of a conditioning, s; the paper's 47.55.")
-    ] = 10.0,
+    chunk_s: Annotated[float, typer.Option(min=5.0, help="Length of a conditioning, s; the paper's 47.55.")] = 10.0,
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     system: Annotated[str, typer.Option(help="Name of the system that will answer.")] = "my system",
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
 ):
-    """Write questions for a generator: audio that it is to accompany, and a manifest that names its answers.
+    """Write questions for a generator, and a manifest.
+
+    Audio that it is to accompany, and manifest.csv, which names the files that it is to answer with.
 
     \b
       cocola accompany export questions/ --data-root /my/musdb18hq --n 236 --chunk-s 47.55
@@ -78,7 +78,9 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of intervals.")] = 0,
 ):
-    """Make Table III of folders of outputs: COCOLA Scores, the control, FAD and APA, with intervals and ranks.
+    """Make Table III of folders of outputs.
+
+    COCOLA Scores, the control without learning, FAD and APA, with intervals and ranks.
 
     \b
       cocola accompany evaluate generator_a/ generator_b/ --out table3

@@ -57,7 +57,7 @@ def evaluate_folders(
         if unknown := [name for name in names if name not in known]:
             raise ValueError(f"{unknown[0]!r}: choose from {', '.join(known)}, or none")
     trial, references, notes = trial_from_folders(read_folders(folders, missing), cut_s)
-    trial = _with_baselines(trial, references, baselines, notes)
+    trial = with_baselines(trial, references, baselines, notes)
     out = Path(out)
     scorer = Scorer(checkpoint, device) if checkpoint or BUNDLED.is_dir() else None
     raters = {"COCOLA": scorer} if scorer else {}
@@ -76,24 +76,48 @@ def evaluate_folders(
             scores.append(score_answers(trial, raters[name], name, hop_s))
             tables.append(table3.summarise(scores[-1], seed))
             continue
-        try:
-            embedder = open_embedder(name, (weights or {}).get(name), scorer, download)
-        except Unavailable as reason:
-            notes.append(str(reason))
-            tables.append(table3.empty_rows(list(trial.answers), name, str(reason)))
-            continue
-        embedded = embed_mixes(trial, embedder if name == "log-mel" else Cached(embedder))
-        save_embeddings(out / "embeddings" / f"{name}.npz", embedded)
-        tables.append(table3.frechet_table(embedded, trial.tracks, name, seed))
+        stored = out / "embeddings" / f"{name}.npz"
+        tables.append(frechet_rows(trial, name, stored, (weights or {}).get(name), scorer, download, seed))
+        said = tables[-1]["note"][tables[-1]["metric"] == f"FAD {name}"]
+        notes += [note for note in dict.fromkeys(said) if note not in ("", "by definition")]
     table = pd.concat(tables, ignore_index=True)
-    notes += [
-        f"{m}: {n}" for m, n in table.drop_duplicates(["metric", "note"])[["metric", "note"]].values if "shr" in n
-    ]
     return _write(out, table, pd.concat(scores, ignore_index=True), notes)
 
 
-def _with_baselines(trial: Trial, references: list, baselines: Sequence[str], notes: list[str]) -> Trial:
-    """The trial with the rows that are made here, in the order of the table: Ground Truth last."""
+def frechet_rows(
+    trial: Trial,
+    name: str,
+    stored: Path,
+    source: str | None = None,
+    scorer: Scorer | None = None,
+    download: bool = False,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """FAD and APA of one embedder: rows of the table. Empty, with the reason as note, where its weights are missing.
+
+    Args:
+        trial: with `Ground Truth`.
+        name: of the embedder. source, scorer, download: see `open_embedder`.
+        stored: .npz that gets the embeddings. seed: of `table3.frechet_table`.
+    """
+    try:
+        embedder = open_embedder(name, source, scorer, download)
+    except Unavailable as reason:
+        return table3.empty_rows(list(trial.answers), name, str(reason))
+    embedded = embed_mixes(trial, embedder if name == "log-mel" else Cached(embedder))
+    save_embeddings(stored, embedded)
+    return table3.frechet_table(embedded, trial.tracks, name, seed)
+
+
+def with_baselines(trial: Trial, references: list, baselines: Sequence[str], notes: list[str]) -> Trial:
+    """The trial with the rows that are made here, in the order of the table: Ground Truth last.
+
+    Args:
+        trial: may have no answers yet.
+        references: n true answers; where one is None, only the Accompanist can play.
+        baselines: some of `BASELINES`.
+        notes: lines to show are appended.
+    """
     if any(clip is None for clip in references):
         baselines = [name for name in baselines if name == "Accompanist"]
     if taken := [name for name in baselines if name in trial.answers]:
@@ -120,7 +144,7 @@ def _write(out: Path, table: pd.DataFrame, scores: pd.DataFrame, notes: list[str
     for name, frame in (files | {"scores": scores}).items():
         write_rows(_plain(frame), out / f"{name}.csv")
     write_rows(_plain(files["table"]), out / "table.json")
-    main = [m for m in dict.fromkeys(table["metric"]) if not m.startswith("FAD-inf")]
+    main = [m for m in dict.fromkeys(table["metric"]) if not (m.startswith("FAD-inf") or m.endswith(table3.ABOVE))]
     shown = [table3.wide(rows, main[i : i + 4]).reset_index() for rows in (table,) for i in range(0, len(main), 4)]
     shown.append(table3.wide(theirs).reset_index())
     return Evaluation(files["table"], shown, notes)

@@ -205,11 +205,21 @@ def apa(candidates: Moments, real: Moments, shuffled: Moments, singular: str = "
     Returns:
         1 for the true pairs, 0 for the shuffled ones; NaN where the embedder cannot tell these two apart.
     """
-    apart = frechet_distance(real, shuffled, singular)
-    if apart <= 1e-12 * max(np.trace(real.covariance), 1e-300):
-        return float("nan")
-    nearer = frechet_distance(candidates, shuffled, singular) - frechet_distance(candidates, real, singular)
-    return float(np.clip(0.5 + nearer / (2 * apart), 0.0, 1.0))
+    pairs = ((candidates, real), (candidates, shuffled), (real, shuffled))
+    to_real, to_shuffled, apart = (frechet_distance(a, b, singular) for a, b in pairs)
+    return float(adherence(to_real, to_shuffled, apart, np.trace(real.covariance)))
+
+
+def adherence(to_real, to_shuffled, apart, scale: float = 1.0) -> np.ndarray:
+    """APA from its three distances, numbers or arrays: FD(C, R), FD(C, R'), FD(R, R').
+
+    Args:
+        scale: the trace of R's covariance; an `apart` of less than 1e-12 of it is rounding, and gives NaN.
+    """
+    apart = np.asarray(apart, dtype=np.float64)
+    known = apart > 1e-12 * max(scale, 1e-300)
+    share = 0.5 + (to_shuffled - np.asarray(to_real)) / (2 * np.where(known, apart, 1.0))
+    return np.where(known, np.clip(share, 0.0, 1.0), np.nan)
 
 
 def jackknife(value: float, without: Sequence[float]) -> tuple[float, float]:
