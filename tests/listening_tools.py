@@ -21,6 +21,6 @@ def music(folder, n_tracks=12, seconds=6.0):
 
 
 def small_study(folder, data, **settings):
-    """A study of six items; each listener hears five of them and a page of hidden anchors, three clips or so on each."""
+    """A study of six items; each listener hears five of them and a page of hidden anchors, two or three clips each."""
     numbers = {"n_items": 6, "pages": 5, "per_page": 2, "n_attention": 1, "listen_s": 1.0} | settings
     return prepare(folder, load_tracks(data), Settings(**numbers))

@@ -1,19 +1,20 @@
 """The listening test as a listener meets it: a real browser, sounds that play, a kernel that dies, and voila."""
 
 import base64
-import io
 import os
 import re
 import signal
 import sys
 
-import pandas as pd
 import pytest
-from browser import chromium, free_port, lab, needed, own_jupyter, serve  # noqa: F401
+from browser import SCREENSHOTS, chromium, free_port, lab, needed, own_jupyter, serve  # noqa: F401
 from listening_tools import music, small_study
 
+from cocola_lib import audio
 from cocola_lib.listening import results
+from cocola_lib.listening.folder import Settings
 from cocola_lib.listening.page import CELL
+from cocola_lib.listening.prepare import prepare
 from cocola_lib.listening.store import Store
 
 pytestmark = needed
@@ -27,6 +28,23 @@ BYTES = """async (audio) => {
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return music(tmp_path_factory.mktemp("music"))
+
+
+def study_of_20_systems(folder, data):
+    """Short clips of four kinds and 16 systems, all on one page."""
+    outputs = folder.with_name("outputs")
+    rows = ["id,conditioning,output,reference,stem_class,system"]
+    for i in range(4):
+        song = data / f"song {i:02d}"
+        for name, stem in (("given", "chord"), ("truth", "pulse")):
+            audio.write(outputs / f"{i}-{name}.wav", audio.read(song / f"{stem}.wav"))
+        for system in range(16):
+            other = audio.read(data / f"song {(i + system) % 12:02d}" / "pulse.wav")
+            audio.write(outputs / f"{i}-{system:02d}.wav", other)
+            rows.append(f"{i},{i}-given.wav,{i}-{system:02d}.wav,{i}-truth.wav,drums,system {system:02d}")
+    (outputs / "manifest.csv").write_text("\n".join(rows), encoding="utf-8")
+    settings = Settings(pages=1, per_page=20, n_anchors=0, n_attention=0, seconds=2.0, listen_s=0.4)
+    return prepare(folder, settings=settings, systems=[outputs])
 
 
 class Listener:
@@ -142,10 +160,53 @@ def test_six_pages_with_the_kernel_killed_in_the_middle_lose_no_answer(lab, data
             listener.room.get_by_role("link", name="Download my answers (CSV)").click()
         download.value.save_as(tmp_path / "mine.csv")
         assert not page.errors
-    exported = results.export(Store(study), tmp_path / "all.csv")
+    exported = results.export(Store(study), study.folder / "ratings.csv")
     assert exported["rating"].tolist() == listener.given, "the file is not what was answered"
-    assert (tmp_path / "mine.csv").read_text(encoding="utf-8") == (tmp_path / "all.csv").read_text(encoding="utf-8")
+    mine, all_of_it = tmp_path / "mine.csv", study.folder / "ratings.csv"
+    assert mine.read_text(encoding="utf-8") == all_of_it.read_text(encoding="utf-8")
     assert [len(page) for page in plan] == exported.groupby("page").size().tolist()
+
+
+WATCH = """() => {
+  window.longest = 0;
+  const watch = new PerformanceObserver((list) => {
+    for (const task of list.getEntries()) window.longest = Math.max(window.longest, task.duration);
+  });
+  watch.observe({ type: "longtask" });
+  for (const clip of document.querySelectorAll(".room-clip")) clip.drawn = true;
+}"""
+
+
+def test_a_page_of_20_clips_plays_one_at_a_time_and_is_not_drawn_anew_by_every_answer(lab, data, tmp_path):  # noqa: F811
+    study = study_of_20_systems(lab.root / "many", data)
+    name = lab.write("many.ipynb", [f"import os; os.chdir({str(study.folder)!r})", CELL])
+    with lab.open(name, "dark") as page:
+        page.run_all()
+        listener = Listener(page.page)
+        listener.enter("swift-tuba-3")
+        listener.train()
+        listener.see("page 1 of 1")
+        clips = listener.clips()
+        assert clips.count() == 20
+        page.page.wait_for_function(
+            "[...document.querySelectorAll('.room-clip audio')].every((a) => a.duration > 1.9)"
+        )
+        page.page.evaluate(WATCH)
+        clips.nth(0).get_by_role("button").press("Space")
+        page.page.wait_for_function("document.querySelector('.room-clip audio').currentTime > 0")
+        for i in range(1, 20):
+            clips.nth(i).get_by_role("button").press("Space")
+            playing = "[...document.querySelectorAll('.room-clip audio')].flatMap((a, i) => (a.paused ? [] : [i]))"
+            assert page.page.evaluate(playing) == [i], "more than one clip sounds"
+            clips.nth(i).get_by_text("now rate it").wait_for()
+            listener.rate(clips.nth(i), i % 5)
+        listener.see("1 clip left to rate")
+        assert page.page.evaluate("[...document.querySelectorAll('.room-clip')].every((clip) => clip.drawn)")
+        page.screenshot("listening_20_clips_dark", listener.room)
+        print(f"longest task on a page of 20 clips: {page.page.evaluate('window.longest'):.0f} ms")
+        assert not page.errors
+    by_clip = Store(study).answers("swift-tuba-3")
+    assert [by_clip[clip] for clip in study.plan(0)[0][1:]] == listener.given
 
 
 def test_voila_shows_listeners_the_test_and_no_code(chromium, data, tmp_path, tmp_path_factory):  # noqa: F811
@@ -168,7 +229,8 @@ def test_voila_shows_listeners_the_test_and_no_code(chromium, data, tmp_path, tm
         listener.enter("bright-harp-2")
         listener.train()
         listener.do_page()
-        page.screenshot(path=os.environ.get("COCOLA_SCREENSHOTS", str(tmp_path)) + "/listening_voila_dark.png")
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / "listening_voila_dark.png")
         listener.press("Next")
         listener.press("Finish")
         listener.see("Thank you!")

@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -73,11 +72,11 @@ deals = st.integers(1, 12).flatmap(
 def test_no_clip_gets_more_than_one_listener_more_than_another_of_its_item_and_no_item_than_another(numbers, n):
     deal = Deal(*numbers)
     hands = [deal.hand(slot) for slot in range(n)]
-    visits = Counter({i: 0 for i in range(deal.n_items)})
+    visits = Counter(dict.fromkeys(range(deal.n_items), 0))
     visits.update(item for hand in hands for item, _ in hand)
     assert max(visits.values()) - min(visits.values()) <= 1
     for item in range(deal.n_items):
-        heard = Counter({s: 0 for s in range(deal.n_systems)})
+        heard = Counter(dict.fromkeys(range(deal.n_systems), 0))
         heard.update(s for hand in hands for i, systems in hand if i == item for s in systems)
         assert max(heard.values()) - min(heard.values()) <= 1
     for hand in hands:
@@ -88,7 +87,7 @@ def test_no_clip_gets_more_than_one_listener_more_than_another_of_its_item_and_n
 @given(deals, st.integers(0, 40))
 def test_the_pages_of_one_listener_hold_all_systems_about_equally_often(numbers, slot):
     deal = Deal(*numbers)
-    heard = Counter({s: 0 for s in range(deal.n_systems)})
+    heard = Counter(dict.fromkeys(range(deal.n_systems), 0))
     heard.update(s for _, systems in deal.hand(slot) for s in systems)
     assert max(heard.values()) - min(heard.values()) <= 2  # 1, and 1 more where the round of items begins again
 
@@ -176,8 +175,11 @@ def test_the_same_settings_and_data_give_the_same_study_and_nothing_is_made_twic
 
 def test_a_study_with_answers_is_never_overwritten_and_one_without_is(data, tmp_path):
     first = small_study(tmp_path / "study", data)
+    early = Store(first)
     other = small_study(tmp_path / "study", data, seed=1)
     assert other.hash != first.hash and Study(tmp_path / "study").settings.seed == 1
+    with pytest.raises(ValueError, match="made anew meanwhile. Please reload"):
+        early.join("somebody who had the old page open")
     Store(other).join("somebody")
     with pytest.warns(UserWarning, match="a study with answers.*Give another folder"):
         kept = small_study(tmp_path / "study", data, seed=2)
@@ -323,7 +325,7 @@ def test_damaged_and_foreign_files_of_answers_are_one_line(prepared, data, tmp_p
         Store(prepared, path)
     assert [row[0] for row in sqlite3.connect(path).execute("SELECT name FROM sqlite_master")] == ["recipes"]
     path.unlink()
-    Store(prepared, path).close()
+    Store(prepared, path).join("somebody")
     other = small_study(tmp_path / "other", data, seed=5)
     with pytest.raises(ValueError, match="holds answers to another study"):
         Store(other, path)
@@ -357,7 +359,7 @@ def test_the_export_is_what_was_answered(prepared, store, tmp_path):
                 assert (row["page"], row["position"], row["rating"]) == (number, position, answers[clip])
                 assert (row["system"], row["item"], row["track"]) == (source["system"], source["item"], source["track"])
                 assert row["seconds"] == 4.5
-                assert not row["output"] or (prepared.folder / row["output"]).is_file()
+                assert not row["output"] or (tmp_path / row["output"]).is_file()
         assert next(rows, None) is None
     assert set(frame["scale_min"]) == {0} and set(frame["scale_max"]) == {4}
 
@@ -510,12 +512,39 @@ def test_commands_on_a_folder_without_a_study_say_what_to_do(capsys, tmp_path):
     assert code == 2 and err.count("\n") == 1 and "not a study of cocola-listening-1" in err
 
 
-def test_what_is_exported_is_what_notebook_05_reads(prepared, store, tmp_path):
+class Loudness:
+    """Stands for a model: scores a pair by what it was given, so that mixed-up files are noticed."""
+
+    modes = ("both",)
+
+    def matrices(self, conditionings, outputs):
+        return {"both": [[float(a @ a) - float(b @ b) for b in outputs] for a in conditionings]}
+
+
+@pytest.mark.parametrize("where", ["study", "elsewhere"])
+def test_notebook_05_reads_the_exported_table_and_finds_its_audio_and_scores_it(data, tmp_path, where):
+    from cocola_lib import metric_scores, screening
     from cocola_lib.ratings import read
 
-    rehearsal.rehearse(store, 3, seed=0)
-    frame = results.export(store, tmp_path / "ratings.csv")
-    found = read(tmp_path / "ratings.csv")
-    assert found.scale == (0, 4) and len(found.ratings) == len(frame)
-    assert found.ratings["attention"].tolist() == frame["attention"].tolist()
-    assert pairwise(found.ratings["rating"]) and found.ratings["rating"].tolist() == frame["rating"].tolist()
+    study = small_study(tmp_path / "study", data)
+    store = Store(study)
+    rehearsal.rehearse(store, 3, seed=0, n_careless=1)
+    path = tmp_path / where / "ratings.csv"
+    frame = results.export(store, path)
+    found = read(path)
+    assert found.scale == (0, 4) and found.not_rated == 0 and not found.simulated
+    for column in ("listener", "system", "rating", "attention", "anchor", "track", "position", "seconds"):
+        assert found.ratings[column].tolist() == frame[column].tolist(), column
+    assert set(found.rated["system"]) == set(study.systems)
+    assert set(found.ratings.loc[found.ratings["anchor"], "system"]) == {"(high anchor)", "(low anchor)"}
+    checks = found.ratings[found.ratings["attention"]]
+    assert checks["expected"].notna().all()
+    assert (checks["rating"] == checks["expected"]).tolist()[:2] == [True, True]
+    screened = screening.screen(found.ratings)
+    assert set(screened["listener"]) == {"simulated 01", "simulated 02", "simulated 03"}
+    scores = metric_scores.from_audio(found.rated, {"loudness": Loudness()}).set_index(["item", "system"])["score"]
+    for row in study.stimuli[study.stimuli["system"].isin(study.systems)].to_dict("records"):
+        if (str(row["item"]), row["system"]) in scores.index:
+            given_part, added = (audio.read(study.folder / row[part]) for part in ("conditioning", "output"))
+            expected = float(given_part @ given_part) - float(added @ added)
+            assert scores[str(row["item"]), row["system"]] == pytest.approx(expected)

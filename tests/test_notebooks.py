@@ -20,7 +20,7 @@ each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
 
 
 def test_the_tour_is_complete():
-    assert [p.stem[:2] for p in PATHS] == ["00", "01", "02", "03", "04", "05"]
+    assert [p.stem[:2] for p in PATHS] == ["00", "01", "02", "03", "04", "05", "06"]
 
 
 @each_notebook

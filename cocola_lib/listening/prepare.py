@@ -15,6 +15,7 @@ from cocola_lib.listening import stimuli
 from cocola_lib.listening.design import Deal
 from cocola_lib.listening.folder import ATTENTION, FORMAT, HIGH, LOW, TRAINING, Settings, Study
 from cocola_lib.listening.stimuli import Item
+from cocola_lib.listening.store import Store
 from cocola_lib.stems import Track
 
 N_TRAINING = 2  # items of the training page: a pair of strangers
@@ -50,7 +51,7 @@ def prepare(
         study = Study(folder)
         if study.settings == settings and study.source == source:
             return study
-        if study.answers_path.exists():
+        if study.answers_path.exists() and not Store(study).release():
             warnings.warn(
                 f"{folder}: holds a study with answers, made with other settings or data; it is kept and used. "
                 "Give another folder to make a new one",
@@ -145,7 +146,7 @@ def _write(folder: Path, items: list[Item], names: list[str], settings: Settings
     """
     n_rated = len(items) - settings.n_anchors - N_TRAINING
     top, first = settings.scale_min + 4, items[-2]
-    wanted = [(i, name, clip, None) for i, item in enumerate(items[:n_rated]) for name, clip in _in_order(item, names)]
+    wanted = [(i, name, item.answers[name], None) for i, item in enumerate(items[:n_rated]) for name in names]
     for i in range(n_rated, len(items) - N_TRAINING):
         wanted.append((i, HIGH, items[i].answers["Ground Truth"], None))
         wanted.append((i, LOW, stimuli.low_anchor(items[i].answers["Random"]), None))
@@ -170,10 +171,6 @@ def _write(folder: Path, items: list[Item], names: list[str], settings: Settings
     rows += _attention(folder, mixes, n, len(rows), settings)
     _manifest(folder, rows, names)
     return rows
-
-
-def _in_order(item: Item, names: list[str]) -> list[tuple[str, np.ndarray]]:
-    return [(name, item.answers[name]) for name in names]
 
 
 def _attention(folder: Path, mixes: list[np.ndarray], n_items: int, n_rows: int, settings: Settings) -> list[dict]:

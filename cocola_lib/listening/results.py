@@ -1,5 +1,6 @@
 """What the listeners answered, as tables: the ratings that notebook 05 reads, and how far the test has come."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -47,7 +48,7 @@ def ratings(store: Store, name: str | None = None) -> pd.DataFrame:
 
 
 def export(store: Store, path: str | Path) -> pd.DataFrame:
-    """Write all answers as CSV, whole or not at all, and return them.
+    """Write all answers as CSV, whole or not at all, and return them; audio paths are relative to the CSV's folder.
 
     Raises:
         ValueError: nobody has answered yet.
@@ -56,10 +57,16 @@ def export(store: Store, path: str | Path) -> pd.DataFrame:
     if frame.empty:
         raise ValueError(f"{store.path}: no answers yet; take the test first (cocola listen serve, or notebook 06)")
     path.parent.mkdir(parents=True, exist_ok=True)
+    for column in ("conditioning", "output"):
+        frame[column] = [_seen_from(path.parent, store.study.folder / file) if file else "" for file in frame[column]]
     temporary = path.with_name(f".{path.name}.part")
     frame.to_csv(temporary, index=False)
     temporary.replace(path)
     return frame
+
+
+def _seen_from(folder: Path, file: Path) -> str:
+    return Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
 
 
 def status(store: Store) -> pd.DataFrame:

@@ -37,6 +37,9 @@ class Room(anywidget.AnyWidget):
         super().__init__(screen=self.session.screen(), alone=alone)
         self.on_msg(self._receive)
 
+    def __repr__(self) -> str:
+        return "The listening room; it needs a running kernel: run this cell in JupyterLab, or use cocola listen serve"
+
     def _receive(self, _, message: dict, buffers) -> None:
         """One message of the browser: sounds are sent, everything else is done, shown, and then acknowledged."""
         if message.get("do") == "sounds":

@@ -81,17 +81,35 @@ class Store:
                 raise ValueError(
                     f"{self.path}: a database of something else, not of a listening test; give another path"
                 )
-        found = self._db.execute("SELECT hash FROM study").fetchone()[0]
-        if found != self.study.hash:
-            raise ValueError(
-                f"{self.path}: holds answers to another study ({found}, not {self.study.hash}); put back its "
-                "study.json, or move the file away"
-            )
+        self._belong()
         if problem := [row[0] for row in self._db.execute("PRAGMA quick_check") if row[0] != "ok"]:
             raise sqlite3.DatabaseError(problem[0].splitlines()[0])
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA fullfsync = ON")  # macOS: through the drive's own cache as well
         self._db.execute("PRAGMA foreign_keys = ON")
+
+    def _belong(self) -> None:
+        """Take a file that nobody has joined yet for this study; refuse one with answers to another."""
+        with self._transaction() as db:
+            found = db.execute("SELECT hash FROM study").fetchone()[0]
+            if found != self.study.hash and self._count():
+                raise ValueError(
+                    f"{self.path}: holds answers to another study ({found}, not {self.study.hash}); put back its "
+                    "study.json, or move the file away"
+                )
+            db.execute("UPDATE study SET hash = ?", (self.study.hash,))
+
+    def _count(self) -> int:
+        return self._db.execute("SELECT count(*) FROM listeners").fetchone()[0]
+
+    def release(self) -> bool:
+        """Let nobody join any more, for a study that is made anew; False, and nothing done, if somebody has."""
+        with self._transaction() as db:
+            if self._count():
+                return False
+            db.execute("UPDATE study SET hash = ''")
+        return True
 
     def close(self) -> None:
         """Let go of the file. Nothing depends on it: what was answered is on disk already."""
@@ -106,7 +124,7 @@ class Store:
         """The listener of that pseudonym; a new one takes the next slot, and its pages are logged.
 
         Raises:
-            ValueError: an empty pseudonym, or one of more than 40 characters.
+            ValueError: an empty pseudonym, or one of more than 40 characters; a study that was made anew meanwhile.
         """
         name = " ".join(name.split())
         if not 0 < len(name) <= MAX_NAME or not name.isprintable():
@@ -114,6 +132,8 @@ class Store:
         with self._transaction() as db:
             if known := self.find(name):
                 return known
+            if db.execute("SELECT hash FROM study").fetchone()[0] != self.study.hash:
+                raise ValueError("This test was made anew meanwhile. Please reload the page, or run the cell again.")
             slot = db.execute("SELECT coalesce(max(slot) + 1, 0) FROM listeners").fetchone()[0]
             db.execute("INSERT INTO listeners (name, slot, joined, page) VALUES (?, ?, ?, -1)", (name, slot, _now()))
             rows = [

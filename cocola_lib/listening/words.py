@@ -40,16 +40,20 @@ def pseudonym() -> str:
     return f"{secrets.choice(MOODS)}-{secrets.choice(PLAYERS)}-{100 + secrets.randbelow(900)}"
 
 
+def minutes(study: Study) -> int:
+    """About how long the test takes one listener: every clip once, and 7 s to decide."""
+    return max(2, round(sum(map(len, study.plan(0))) * (study.settings.seconds + 7) / 60))
+
+
 def welcome(study: Study, suggestion: str) -> dict:
     pages = study.plan(0)
     clips = sum(map(len, pages))
-    minutes = max(2, round(clips * (study.settings.seconds + 7) / 60))
     return {
         "view": "welcome",
         "heading": "A listening test: do these parts belong together?",
         "text": [
-            f"You will hear {clips} short clips of music on {len(pages)} pages, about {minutes} minutes in all. In "
-            "each clip one part of a piece was given, and another part was added to it. You say how well the two "
+            f"You will hear {clips} short clips of music on {len(pages)} pages, about {minutes(study)} minutes in all. "
+            "In each clip one part of a piece was given, and another part was added to it. You say how well the two "
             "belong together. You need not be a musician.",
             "Please use headphones or good loudspeakers, in a quiet place.",
             "Your answers are kept under a made-up name, on this computer only; nothing is sent anywhere. Every answer "
