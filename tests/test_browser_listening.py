@@ -188,9 +188,7 @@ def test_a_page_of_20_clips_plays_one_at_a_time_and_is_not_drawn_anew_by_every_a
         listener.see("page 1 of 1")
         clips = listener.clips()
         assert clips.count() == 20
-        page.page.wait_for_function(
-            "[...document.querySelectorAll('.room-clip audio')].every((a) => a.duration > 1.9)"
-        )
+        page.page.wait_for_function("[...document.querySelectorAll('.room-clip audio')].every((a) => a.duration > 1.9)")
         page.page.evaluate(WATCH)
         clips.nth(0).get_by_role("button").press("Space")
         page.page.wait_for_function("document.querySelector('.room-clip audio').currentTime > 0")

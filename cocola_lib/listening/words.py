@@ -115,12 +115,13 @@ def examples(study: Study) -> list[tuple[str, str]]:
 
 
 def page(study: Study, number: int) -> dict:
+    beeps = " If it turns into beeps, rate how many there are." if study.settings.n_attention else ""
     return {
         "view": f"page {number}",
         "heading": QUESTION,
         "text": [],
-        "hint": f"Play at least {study.settings.listen_s:g} s of a clip, then rate it. Keys: Space plays and stops, "
-        f"{study.scale[0][0]} to {study.scale[-1][0]} rate, Tab goes on.",
+        "hint": f"Play at least {study.settings.listen_s:g} s of a clip, then rate it.{beeps} Keys: Space plays and "
+        f"stops, {study.scale[0][0]} to {study.scale[-1][0]} rate, Tab goes on.",
         "buttons": [
             {"do": "back", "label": "Back", "minor": True},
             {"do": "next", "label": "Next", "when_complete": True},
