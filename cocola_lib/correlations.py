@@ -129,6 +129,8 @@ def correct(p: Sequence[float], method: str) -> np.ndarray:
 def power(r: float, n, alpha: float = 0.05) -> np.ndarray:
     """Probability that a true correlation r is told from 0 with n independent points, two-sided (Fisher's z).
 
+    A little careful: at n = 20, r = 0.54 it says 0.70 where a t test finds it in 0.72 of simulated samples.
+
     Args:
         r: true correlation, in (-1, 1); n: number of points, above 3; alpha: level of the test.
     """
