@@ -88,13 +88,17 @@ def inspect_parameters(path: Path) -> dict[str, dict]:
 
 
 def _typed(settings: dict[str, str]) -> dict:
-    """Read values as Python literals where they are ones ("0.25" -> 0.25), else as text."""
+    """Read values as Python literals where they are ones ("0.25" -> 0.25), else as text.
+
+    A path that exists here (with a / in it) is made absolute: notebooks run in a folder of their own.
+    """
 
     def value(text: str):
         try:
             return ast.literal_eval(text)
         except (ValueError, SyntaxError):
-            return text
+            path = Path(text).expanduser()
+            return str(path.resolve()) if "/" in text and path.exists() else text
 
     return {name: value(text) for name, text in settings.items()}
 

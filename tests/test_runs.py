@@ -8,7 +8,7 @@ import sys
 import pytest
 from tiny import clip_file
 
-from cocola_lib import runs
+from cocola_lib import runs, study
 from cocola_lib.tracks import load_tracks
 
 
@@ -149,3 +149,12 @@ def test_the_data_hash_notices_a_changed_file(tmp_path):
 def test_a_missing_table_names_the_notebook_that_makes_it(tmp_path):
     with pytest.raises(FileNotFoundError, match="run notebook 04 of the same run first"):
         runs.Run(tmp_path, "05").read_table("04_scores", needed_from="04")
+
+
+def test_a_path_given_to_a_notebook_is_found_from_the_notebooks_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_test").mkdir()
+    (tmp_path / "my_test" / "ratings.csv").touch()
+    given = {"ratings": "my_test/ratings.csv", "k": "64", "recipe": "hps-all", "metric": "no/such file"}
+    expected = {"ratings": str(tmp_path / "my_test" / "ratings.csv"), "k": 64, "recipe": "hps-all"}
+    assert study._typed(given) == expected | {"metric": "no/such file"}
