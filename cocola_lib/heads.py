@@ -77,3 +77,88 @@ class TimeHead(nn.Module):
 
 def _convolution(n_in, n_out, kernel):
     return nn.Conv1d(n_in, n_out, kernel, padding=kernel // 2, bias=False), nn.BatchNorm1d(n_out), nn.GELU()
+
+
+class MusicalHead(nn.Module):
+    """Rhythm, harmony and key side by side: 512 numbers that can be read, each part compared with itself only.
+
+    Rhythm: 32 steps of 8 numbers, centred over time. Harmony: 15 steps of 16: how sure the encoder is of each of the
+    12 pitch classes, and 4 free numbers. Key: harmony averaged over the window. W has a block for each part; pitch
+    classes meet in a circulant block, one weight per interval class, so that what counts is the interval between two
+    notes and not which notes they are. Training adds a loss on the pitch classes (`pitch_classes`), which are
+    known where clips were rendered from a score.
+    """
+
+    HARMONY_STEPS, FREE = 15, 4
+
+    def __init__(self, width, config, hidden=256, kernel=5):
+        super().__init__()
+        self.steps, tones = config.time_steps, 12 + self.FREE
+        d = (config.embedding_dim - (self.HARMONY_STEPS + 1) * tones) // self.steps
+        if d < 1 or d * self.steps + (self.HARMONY_STEPS + 1) * tones != config.embedding_dim:
+            raise ValueError(
+                f"pooling 'musical' needs embedding_dim {(self.HARMONY_STEPS + 1) * tones} + a multiple of time_steps, "
+                f"as 512 and 32; found {config.embedding_dim} and {self.steps}"
+            )
+        self.sizes = (self.steps * d, self.HARMONY_STEPS * tones, tones)
+        self.convolutions = nn.Sequential(
+            *_convolution(width, hidden, kernel),
+            *_convolution(hidden, hidden, kernel),
+            nn.Dropout(config.dropout),
+        )
+        self.rhythm = nn.Conv1d(hidden, d, 1)
+        self.free = nn.Conv1d(hidden, self.FREE, 1)
+        self.pitch_classes = nn.Conv1d(hidden, 12, 1)
+        self.matrix = nn.Parameter(torch.eye(d))
+        self.intervals = nn.Parameter(torch.eye(1, 7).repeat(2, 1))  # harmony, key: unison, then 1..6 semitones
+        self.free_matrix = nn.Parameter(torch.eye(self.FREE).repeat(2, 1, 1))
+        self.log_scale = nn.Parameter(torch.tensor([10.0, 8.0, 4.0]).log())  # of the three parts
+        semitones = (torch.arange(12)[:, None] - torch.arange(12)[None]).abs()
+        self.register_buffer("interval_class", torch.minimum(semitones, 12 - semitones), persistent=False)
+
+    def forward(self, features):
+        """(B, channels, bands, steps of 80 ms) -> (B, 512): rhythm, harmony, key."""
+        return self.read(features)[0]
+
+    def read(self, features):
+        """What `forward` gives, and the pitch classes behind it.
+
+        Returns:
+            (B, 512), and logits (B, 12, steps): does a note of this class sound? C first.
+        """
+        h = self.convolutions(features.flatten(1, 2))  # (B, hidden, steps)
+        logits = self.pitch_classes(h).float()
+        rhythm = F.adaptive_avg_pool1d(self.rhythm(h).float(), self.steps).transpose(1, 2)  # (B, T, d)
+        rhythm = rhythm - rhythm.mean(dim=1, keepdim=True)
+        sure = logits.sigmoid()
+        tones = torch.cat([3 * (sure - sure.mean(dim=1, keepdim=True)), torch.tanh(self.free(h).float())], dim=1)
+        harmony = F.adaptive_avg_pool1d(tones, self.HARMONY_STEPS).transpose(1, 2)  # (B, 15, 16)
+        parts = rhythm.flatten(1), harmony.flatten(1), tones.mean(dim=2)
+        return torch.cat([_soft_unit(part) for part in parts], dim=1), logits
+
+    def blocks(self):
+        """W's blocks, one per part: [(8, 8), (16, 16), (16, 16)], symmetric; each serves all steps of its part."""
+        scale = self.log_scale.exp()
+        blocks = [scale[0] * (self.matrix + self.matrix.T) / 2]
+        for i, free in enumerate(self.free_matrix):
+            tones = self.intervals[i][self.interval_class]  # (12, 12), circulant
+            blocks.append(scale[i + 1] * torch.block_diag(tones, (free + free.T) / 2))
+        return blocks
+
+    def w(self):
+        """Eq. 2's W, block diagonal: (512, 512)."""
+        repeats = [torch.eye(n // len(b), device=b.device) for n, b in zip(self.sizes, self.blocks(), strict=True)]
+        return torch.block_diag(*(torch.kron(eye, b) for eye, b in zip(repeats, self.blocks(), strict=True)))
+
+    def project(self, h):
+        """h' W without building W: (K, 512) -> (K, 512)."""
+        parts = zip(h.split(self.sizes, dim=1), self.blocks(), strict=True)
+        return torch.cat([(part.unflatten(1, (-1, len(b))) @ b).flatten(1) for part, b in parts], dim=1)
+
+
+def _soft_unit(x):
+    """Length one where there is something, zero where there is nothing: x / sqrt(|x|^2 + 1)."""
+    return x * (x.square().sum(dim=1, keepdim=True) + 1).rsqrt()
+
+
+HEADS = {"average": AverageHead, "time": TimeHead, "musical": MusicalHead}  # ModelConfig.pooling

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from cocola_lib.encoder import Cocola, ModelConfig, StaticPadConv2d, data_dependent_start
+from cocola_lib.backbones import Columns, StaticPadConv2d
+from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
 from cocola_lib.inference import CHUNK, Inference, probe_clips
 from cocola_lib.loss import contrastive_loss
 
@@ -35,7 +36,7 @@ def test_any_backbone_gives_embeddings_of_the_configured_size(pooling, backbone,
     assert m.similarity(h[:3], h).shape == (3, 8)
 
 
-@pytest.mark.parametrize("pooling", ["average", "time"])
+@pytest.mark.parametrize("pooling", ["average", "time", "musical"])
 @pytest.mark.parametrize("initial_w", ["identity", "normal"])
 def test_similarity_is_eq_2_with_w_as_a_matrix(pooling, initial_w):
     m = model(pooling=pooling, initial_w=initial_w)
@@ -117,6 +118,72 @@ def test_time_head_notices_a_delay_that_average_pooling_can_ignore(features):
     assert (m.similarity(h, h).diag() - m.similarity(h, late).diag()).mean() > 1
 
 
+# Our own backbone, and the head that keeps rhythm, harmony and key apart
+
+
+@pytest.mark.parametrize("pooling", ["time", "musical"])
+def test_columns_give_steps_of_80_ms_and_512_numbers_within_one(pooling):
+    m = model(backbone="columns", pooling=pooling).eval()
+    x = torch.randn(3, 2, 64, 501) * 20 - 40
+    assert m.pooled(x).shape == (3, 384, 1, 63)
+    h = m.embed(x)
+    assert h.shape == (3, 512) and h.abs().max() <= 1
+    torch.testing.assert_close(m.similarity(h, h), m.similarity(h, h).T)
+
+
+def test_whitening_leaves_bands_uncorrelated_and_channels_apart():
+    torch.manual_seed(1)
+    mixing = torch.randn(64, 64) / 8
+    x = (mixing @ torch.randn(40, 2, 64, 100)) * torch.tensor([1.0, 5.0])[:, None, None]
+    columns = Columns(2)
+    columns.whiten(x, floor=0.0)
+    white = (columns.whitening @ x.flatten(1, 2)).transpose(1, 2).reshape(-1, 128)
+    torch.testing.assert_close(white.T.cov()[:64, :64], torch.eye(64), atol=2e-3, rtol=0)
+    torch.testing.assert_close(white.T.cov()[64:, 64:], torch.eye(64), atol=2e-3, rtol=0)
+    assert columns.whitening[:64, 64:].abs().max() == 0
+
+
+def test_the_start_whitens_columns(features):
+    m = data_dependent_start(model(backbone="columns", pooling="musical"), features)
+    assert (m.backbone.whitening - torch.eye(128)).abs().max() > 0.1
+
+
+def test_harmony_is_about_intervals_both_sides_transposed_alike_score_alike():
+    head = model(backbone="columns", pooling="musical").eval().head
+    nn.init.normal_(head.intervals)
+    nn.init.normal_(head.pitch_classes.weight)
+    a, b = torch.randn(2, 4, 384, 1, 63).unbind()
+    score = (head.project(head(a)) * head(b)).sum(1)
+    for semitones in (1, 7):
+        turned = model(backbone="columns", pooling="musical").eval().head
+        turned.load_state_dict(head.state_dict())
+        for own, other in zip(turned.pitch_classes.parameters(), head.pitch_classes.parameters(), strict=True):
+            own.data = other.data.roll(semitones, 0)
+        both = (turned.project(turned(a)) * turned(b)).sum(1)
+        torch.testing.assert_close(both, score, rtol=1e-4, atol=1e-4)
+        assert ((turned.project(turned(a)) * head(b)).sum(1) - score).abs().max() > 0.1  # one side alone does not
+
+
+def test_the_parts_of_the_musical_head_are_compared_with_themselves_only():
+    head = model(backbone="columns", pooling="musical").head
+    assert head.sizes == (256, 240, 16)
+    h = torch.randn(2, 512)
+    rhythm, harmony, key = (torch.zeros(2, 512) for _ in range(3))
+    rhythm[:, :256], harmony[:, 256:496], key[:, 496:] = h[:, :256], h[:, 256:496], h[:, 496:]
+    for a in (rhythm, harmony, key):
+        for b in (rhythm, harmony, key):
+            assert (a is b) == bool((head.project(a) * b).sum(1).abs().max() > 0)
+
+
+def test_silence_scores_zero_in_the_musical_head():
+    m = model(backbone="columns", pooling="musical").eval()
+    nn.init.zeros_(m.head.free.weight), nn.init.zeros_(m.head.free.bias)
+    nn.init.zeros_(m.head.pitch_classes.weight), nn.init.zeros_(m.head.pitch_classes.bias)
+    nn.init.zeros_(m.head.rhythm.weight)
+    h = m.embed(torch.full((2, 2, 64, 501), -80.0))
+    assert h.abs().max() < 1e-6 and m.similarity(h, h).abs().max() < 1e-6
+
+
 # The start
 
 
@@ -185,9 +252,12 @@ def test_norm_settings_reach_every_batchnorm():
 
 
 @pytest.mark.parametrize("pooling", ["average", "time"])
-@pytest.mark.parametrize("settings", [{}, {"padding": "static224", "backbone": "efficientnet_b0"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"padding": "static224", "backbone": "efficientnet_b0"}, {"backbone": "columns", "pooling": "musical"}],
+)
 def test_inference_folds_norms_without_changing_the_embedding(pooling, settings, features):
-    m = model(pooling=pooling, **settings)
+    m = model(**({"pooling": pooling} | settings))
     for norm in m.modules():
         if isinstance(norm, nn.BatchNorm2d):  # statistics that a missing fold would show
             nn.init.uniform_(norm.running_var, 0.5, 2)
@@ -217,9 +287,11 @@ def test_bfloat16_is_used_only_when_the_scores_hardly_move():
     ("settings", "message"),
     [
         ({"features": "chroma"}, "features is 'chroma': choose one of hps"),
-        ({"pooling": "max"}, "choose one of average, time"),
+        ({"pooling": "max"}, "choose one of average, time, musical"),
         ({"padding": "same"}, "choose one of symmetric, static224"),
         ({"pooling": "time", "embedding_dim": 500}, "no multiple of time_steps 32"),
+        ({"pooling": "musical", "embedding_dim": 256}, "needs embedding_dim 256 . a multiple of time_steps"),
+        ({"backbone": "columns"}, "'columns' keeps time: use pooling 'time' or 'musical'"),
         ({"embedding_dim": 0}, "must be >= 1"),
         ({"backbone": "efficientnet_b00"}, "timm knows efficientnet_b0"),
     ],

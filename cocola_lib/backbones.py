@@ -1,0 +1,150 @@
+"""What turns features into something to pool: any convolutional timm model, or our own small one."""
+
+import difflib
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+COLUMNS = "columns"  # our own backbone's name
+STRIDE_8 = 8  # frames per step where heads that keep time tap: 80 ms
+
+
+def build_backbone(config, n_channels):
+    """The backbone of a model, ready for its head.
+
+    Args:
+        config: ModelConfig.
+        n_channels: C of the features.
+    Returns:
+        (module, width): (B, C, M, T) -> (B, width) for pooling "average"; otherwise (B, c, m, T / 8) with
+        c * m = width, or a list that ends with it (timm's habit).
+    Raises:
+        ValueError: an unknown backbone, or one that this pooling cannot use.
+    """
+    if config.backbone == COLUMNS:
+        if config.pooling == "average":
+            raise ValueError("backbone 'columns' keeps time: use pooling 'time' or 'musical'")
+        backbone = Columns(n_channels)
+        width = backbone.width
+    elif config.pooling == "average":
+        backbone, width = _pooled_backbone(config, n_channels)
+    else:
+        backbone, width = _stride_8_backbone(config, n_channels)
+    _set_norm(backbone, config.norm_eps, config.norm_momentum)
+    if config.padding == "static224":
+        _pad_like_224(backbone)
+    return backbone, width
+
+
+class Columns(nn.Module):
+    """One column of the spectrogram after the other: all bands are channels of a convolution over time.
+
+    Three layers, every one halving the time resolution: 10 ms -> 80 ms. A ninth of what EfficientNet-B0 costs up to
+    the same resolution, and it sees all bands at once, so that it learns pitch where B0 is slow to.
+
+    Args:
+        n_channels: C of the features; n_bands: M.
+        width: channels of each layer.
+    """
+
+    def __init__(self, n_channels, n_bands=64, width=384):
+        super().__init__()
+        self.width, self.n_bands, n = width, n_bands, n_channels * n_bands
+        self.register_buffer("whitening", torch.eye(n))  # see `whiten`
+        self.layers = nn.Sequential(
+            *_over_time(n, width, 7),
+            *_over_time(width, width, 5),
+            *_over_time(width, width, 5),
+        )
+
+    def forward(self, x):
+        """(B, C, M, T) -> (B, width, 1, T / 8)."""
+        x = x.flatten(1, 2).unsqueeze(2)  # (B, C M, 1, T)
+        return self.layers(F.conv2d(x, self.whitening[:, :, None, None]))
+
+    @torch.no_grad()
+    def whiten(self, x, floor=3e-3):
+        """Let the first layer see bands that are uncorrelated and of one variance, as measured on a batch.
+
+        Neighbouring bands rise and fall together; what tells two pitches apart is small beside it, and a gradient
+        finds it late. Channels are whitened apart, so that a silenced one stays constant.
+
+        Args:
+            x: (B, C, M, T) of clips of all kinds, in the range that the encoder sees.
+            floor: of a variance, as a share of the mean one.
+        """
+        blocks = []
+        for channel in x.unbind(1):
+            columns = channel.transpose(1, 2).reshape(-1, self.n_bands).double()  # (B T, M)
+            variance, directions = torch.linalg.eigh(columns.T.cov())
+            scale = (variance + floor * variance.mean() + 1e-12).rsqrt()
+            blocks.append((directions * scale) @ directions.T)
+        self.whitening.copy_(torch.block_diag(*blocks))
+
+
+def _over_time(n_in, n_out, kernel):
+    conv = nn.Conv2d(n_in, n_out, (1, kernel), stride=(1, 2), padding=(0, kernel // 2), bias=False)
+    return conv, nn.BatchNorm2d(n_out), nn.GELU()
+
+
+class StaticPadConv2d(nn.Conv2d):
+    """A strided convolution padded as for an input of even size: 0 before, 1 after (kernel 3)."""
+
+    def forward(self, x):
+        before, after = (self.kernel_size[0] - 2) // 2, (self.kernel_size[0] - 1) // 2
+        return self._conv_forward(F.pad(x, (before, after, before, after)), self.weight, self.bias)
+
+
+def _create(name, **kwargs):
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        raise ValueError(f"unknown backbone {name!r}: timm knows {', '.join(near) or 'no such name'}")
+    return timm.create_model(name, pretrained=False, **kwargs)
+
+
+def _pooled_backbone(config, n_channels):
+    backbone = _create(config.backbone, in_chans=n_channels, num_classes=0)
+    return backbone, getattr(backbone, "head_hidden_size", None) or backbone.num_features
+
+
+def _stride_8_backbone(config, n_channels):
+    """The backbone up to its stride-8 features; later stages are not built."""
+    whole = _create(config.backbone, in_chans=n_channels, features_only=True)
+    reductions = whole.feature_info.reduction()
+    if STRIDE_8 not in reductions:
+        raise ValueError(f"backbone {config.backbone!r} has no stride-8 features (strides {reductions})")
+    tap = reductions.index(STRIDE_8)
+    backbone = _create(config.backbone, in_chans=n_channels, features_only=True, out_indices=(tap,))
+    if hasattr(backbone, "blocks"):  # EfficientNets, MobileNets: timm builds every stage
+        backbone.blocks = backbone.blocks[: backbone.feature_info.get_dicts()[0]["stage"]]
+    with torch.no_grad():
+        shape = backbone.eval()(torch.zeros(1, n_channels, 64, 64))[-1].shape
+    backbone.train()
+    return backbone, shape[1] * shape[2]  # channels x bands
+
+
+def _set_norm(backbone, eps, momentum):
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps, module.momentum = eps, momentum
+
+
+def _pad_like_224(module):
+    """Give every strided convolution the released checkpoints' padding."""
+    for name, child in module.named_children():
+        if type(child) is nn.Conv2d and child.stride != (1, 1):
+            conv = StaticPadConv2d(
+                child.in_channels,
+                child.out_channels,
+                child.kernel_size,
+                child.stride,
+                0,
+                groups=child.groups,
+                bias=child.bias is not None,
+            )
+            conv.load_state_dict(child.state_dict())
+            setattr(module, name, conv)
+        else:
+            _pad_like_224(child)
