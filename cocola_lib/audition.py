@@ -181,8 +181,9 @@ class Audition(Panel):
         self.show(self._document(anchor, foil))
 
     def _draw_foil(self):
-        """A kind that this pair can have, drawn; `kind` and `amount` say which."""
-        for kind in self._rng.permutation(list(foils.KINDS)):
+        """Coherent half of the time, else a foil that this pair can have; `kind` and `amount` say which."""
+        wrong = self._rng.permutation([kind for kind in foils.KINDS if kind != "coherent"])
+        for kind in ("coherent", *wrong) if self._rng.random() < 0.5 else wrong:
             amounts = foils.KINDS[kind]
             self.kind, self.amount = str(kind), self._rng.choice(amounts).item() if amounts else None
             try:
@@ -206,4 +207,4 @@ class Audition(Panel):
         )
 
     def __repr__(self) -> str:
-        return f"audition: {self.spec.track_id}, from {self.spec.start_s:g} s, {self.kind}"
+        return f"audition: {self.spec.track_id}, from {self.spec.start_s:g} s, {self.kind_menu.value}"

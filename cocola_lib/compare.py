@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cocola_lib import listen
+from cocola_lib.audio import SAMPLE_RATE
 from cocola_lib.panel import Panel
 
 CONDITIONING = "conditioning"  # what `clip` is asked for beside the systems' names
@@ -79,8 +80,11 @@ class Compare(Panel):
 
     def _document(self) -> str:
         scores = self.scores()
-        (conditioning,) = listen.match_levels([self.clip(self.item, CONDITIONING)])
-        alone = listen.match_levels([self.clip(self.item, system) for system in scores.index])
+        clips = {name: self.clip(self.item, name) for name in (CONDITIONING, *scores.index)}
+        if len({clip.shape for clip in clips.values()}) > 1:
+            lengths = ", ".join(f"{name} {len(clip) / SAMPLE_RATE:g} s" for name, clip in clips.items())
+            raise ValueError(f"the clips are not equally long ({lengths}); pad the shorter ones")
+        conditioning, *alone = listen.match_levels(list(clips.values()))
         mixed = listen.match_levels([conditioning + answer for answer in alone])
         names = ["system", *scores.columns, "with the conditioning", "alone"]
         head = "".join(

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import ipywidgets
 from IPython.display import HTML, display
 
+NO_CONTROLS = "(Controls are here when the notebook is trusted and its cells have been run. The rest plays without.)"
+
 
 class Panel:
     """Controls above, a document, controls below. Subclasses call `show` with the document's HTML.
@@ -42,5 +44,5 @@ class Panel:
         return f'<div class="cocola-document cocola-{what}" data-of="{self._id}">{self.html}</div>'
 
     def _ipython_display_(self) -> None:
-        display(self.box)
+        display(self.box._repr_mimebundle_() | {"text/plain": NO_CONTROLS}, raw=True)
         self._copy = display(HTML(self._as("static")), display_id=True)

@@ -102,7 +102,7 @@ class Quiz(Panel):
         self.specs, self.sampler, self.scorer = specs, sampler, scorer
         self.candidates, self.kinds, self.seed = candidates, tuple(kinds), seed
         self.path = Path(answers) if answers else None
-        self.answers = self._read()
+        self.answers, self._others = self._read()
         self.buttons = [
             ipywidgets.Button(description=f"{letter} belongs", tooltip=f"answer: candidate {letter} belongs")
             for letter in LETTERS[:candidates]
@@ -155,11 +155,16 @@ class Quiz(Panel):
         cycle, place = divmod(turn, len(self.kinds))
         order = self.kinds if cycle == 0 else np.random.default_rng([self.seed, cycle]).permutation(self.kinds)
         rng = np.random.default_rng([self.seed, turn, 1])
-        try:
-            self.round = draw_round(self.specs, self.sampler, str(order[place]), self.candidates, rng)
-        except ValueError as error:
+        for kind in (*order[place:], *order[:place]):  # where a kind cannot be had, the next one takes its turn
+            try:
+                self.round = draw_round(self.specs, self.sampler, str(kind), self.candidates, rng)
+                break
+            except ValueError as error:
+                problem = str(error)
+        else:
             self._set_answered(True)
-            self.complain(str(error))
+            self.next_button.disabled = True
+            self.complain(problem)
             return
         matrix = self.scorer.matrices([self.round.conditioning], self.round.candidates, ("both",))["both"]
         self.scores = np.nan_to_num(matrix[0], nan=-np.inf)  # (candidates,)
@@ -203,21 +208,23 @@ class Quiz(Panel):
             + f"<p><small>{html.escape(source)} {HINT}</small></p>{below}"
         )
 
-    def _read(self) -> list[dict]:
+    def _read(self) -> tuple[list[dict], list[dict]]:
+        """Answers of the file that are this quiz's, and those of quizzes with other seeds or numbers of candidates."""
         if self.path is None or not self.path.is_file():
-            return []
+            return [], []
         try:
             with self.path.open(encoding="utf-8", newline="") as file:
-                rows = [{k: v if k == "kind" else int(v) for k, v in row.items()} for row in csv.DictReader(file)]
+                rows = [{k: row[k] if k == "kind" else int(row[k]) for k in COLUMNS} for row in csv.DictReader(file)]
         except (ValueError, TypeError, KeyError):
             raise ValueError(f"{self.path}: not the answers of a quiz; move it away, or name another file") from None
-        return [row for row in rows if (row["seed"], row["candidates"]) == (self.seed, self.candidates)]
+        own = [row for row in rows if (row["seed"], row["candidates"]) == (self.seed, self.candidates)]
+        return own, [row for row in rows if row not in own]
 
     def _write(self) -> None:
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self.path.with_name(f".{self.path.name}.tmp")
-            pd.DataFrame(self.answers, columns=list(COLUMNS)).to_csv(temporary, index=False)
+            pd.DataFrame(self._others + self.answers, columns=list(COLUMNS)).to_csv(temporary, index=False)
             temporary.replace(self.path)
 
     def __repr__(self) -> str:

@@ -20,3 +20,11 @@ def write_songs(root, n=20, seconds=20.0):
         for stem in range(2):
             audio.write(root / f"song{song}" / f"stem{stem}.wav", clip(seconds, seed=10 * song + stem))
     return load_tracks(root)
+
+
+def write_bands(root, n=4, seconds=12.0):
+    """Songs of bass, drums and keys, in which every window can be heard."""
+    for song in range(n):
+        for i, stem in enumerate(("bass", "drums", "keys")):
+            audio.write(root / f"song {song}" / f"{stem}.wav", clip(seconds, seed=10 * song + i))
+    return load_tracks(root)
