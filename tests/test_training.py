@@ -108,7 +108,6 @@ def test_a_loss_that_is_nan_stops_the_run_and_leaves_its_batch(tracks, tmp_path,
 
 
 def test_curves_go_to_tensorboard_too(tracks, tmp_path):
-    pytest.importorskip("tensorboard")
     training.train(TINY, replace(ONE_STEP, logger="tensorboard"), tracks, tmp_path, progress=False)
     assert list((tmp_path / "tensorboard").glob("events.*"))
     assert (tmp_path / "history.csv").exists()
