@@ -15,8 +15,10 @@ from cocola_lib.miniatures.synth import Note, Part, render
 
 HOP = 256  # samples, 16 ms: the grid on which beats are found
 CHROMA_N_FFT = 4096  # samples: 3.9 Hz per bin, so that bass notes land in the right class
+CHORD_BAND_HZ = 60, 1000  # Hz, where chords are heard: above lie overtones that belong to other chords
 CHORD_STAY = 0.5  # probability that a chord lasts for another beat
-KEY_WEIGHT = 0.5  # how much the key says about which chords to expect, 0 to 1
+CHORD_SHARPNESS = 8.0  # how much likelier a chord is per correlation of 1 with its template, nats
+KEY_WEIGHT = 0.1  # how much the key says about which chords to expect, 0 to 1
 LOOSE_S = 0.008  # s, deviation of single notes: a player's touch
 MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])  # Krumhansl and Kessler
 MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
@@ -76,8 +78,7 @@ def listen(conditioning: np.ndarray, rate: int = SAMPLE_RATE) -> Heard:
     beats = _whole_grid(np.asarray(frames) * HOP / rate, 60 / tempo, length_s)
     at_beats = np.interp(beats, np.arange(len(strength)) * HOP / rate, strength)
     downbeat = int(np.argmax([at_beats[i::4].mean() for i in range(min(4, len(beats)))]))
-    chroma = librosa.feature.chroma_stft(y=x, sr=rate, n_fft=CHROMA_N_FFT, hop_length=HOP)  # (12, T)
-    chroma *= librosa.feature.rms(y=x, frame_length=CHROMA_N_FFT, hop_length=HOP)  # loud frames count for more
+    chroma = _chroma(x, rate)  # (12, T)
     key = estimate_key(chroma.sum(axis=1))
     edges = np.clip(np.round(np.append(beats, beats[-1] + 60 / tempo) * rate / HOP).astype(int), 0, chroma.shape[1])
     per_beat = np.stack(
@@ -111,7 +112,7 @@ def estimate_chords(chroma: np.ndarray, key: tuple[int, str]) -> tuple[tuple[int
     fit = np.array([[_correlation(beat, template) for template in templates] for beat in chroma])
     scale = np.roll(MAJOR if key[1] == "major" else MINOR, key[0])
     expected = np.array([_correlation(scale, template) for template in templates])
-    probability = np.exp(4 * (fit + KEY_WEIGHT * expected)).T  # (24, beats)
+    probability = np.exp(CHORD_SHARPNESS * (fit + KEY_WEIGHT * expected)).T  # (24, beats)
     probability /= probability.sum(axis=0)
     path = librosa.sequence.viterbi_discriminative(probability, librosa.sequence.transition_loop(24, CHORD_STAY))
     return tuple(states[i] for i in path)
@@ -183,6 +184,14 @@ def _drums(place, chord):
 
 
 _BEAT = {"bass": _bass, "pad": _pad, "drums": _drums}
+
+
+def _chroma(x, rate):
+    """Magnitudes per pitch class in the range of chords, (12, T); loud frames count for more."""
+    magnitude = np.abs(librosa.stft(x, n_fft=CHROMA_N_FFT, hop_length=HOP))
+    hz = librosa.fft_frequencies(sr=rate, n_fft=CHROMA_N_FFT)
+    magnitude[(hz < CHORD_BAND_HZ[0]) | (hz > CHORD_BAND_HZ[1])] = 0
+    return librosa.feature.chroma_stft(S=magnitude, sr=rate, n_fft=CHROMA_N_FFT, tuning=0.0, norm=None)
 
 
 def _whole_grid(beats, period_s, length_s):
