@@ -172,7 +172,7 @@ def summary(ratings: pd.DataFrame, n_bootstrap: int = 300, seed: int = 0) -> pd.
         ratings: tidy, see `ratings`.
 
     Returns:
-        statistic, value, low, high (NaN where all ratings are of one item).
+        statistic, value, low, high (NaN where all ratings are of one item, or no stimulus has two).
     """
     table = matrix(ratings)
     song = ratings.groupby(["item", "system"])[clusters(ratings)].first().loc[list(table.columns)]
@@ -183,8 +183,9 @@ def summary(ratings: pd.DataFrame, n_bootstrap: int = 300, seed: int = 0) -> pd.
     for _ in range(n_bootstrap if len(names) > 1 else 0):
         picked = np.concatenate([columns[c] for c in rng.integers(len(names), size=len(names))])
         drawn.append(list(_statistics(x[:, picked]).values()))
-    low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0) if drawn else np.full((2, 4), np.nan)
     values = _statistics(x)
+    known = drawn and np.isfinite(drawn).any(axis=0).all()  # else nobody shares a stimulus, or all are of one song
+    low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0) if known else np.full((2, 4), np.nan)
     return pd.DataFrame({"statistic": values.keys(), "value": values.values(), "low": low, "high": high})
 
 

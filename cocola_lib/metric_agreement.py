@@ -179,3 +179,33 @@ def tables(
         | {how: correct(p, how) for how in ("holm", "bh")}
     )
     return pd.DataFrame(rows), preferences.assign(n_pairs=int(levels[2].n_pairs))
+
+
+def others_mean(ratings: pd.DataFrame) -> pd.Series:
+    """What the other raters say, on average, of the stimulus of each rating: the metric that people are.
+
+    NaN where nobody else rated it.
+    """
+    stimulus = ratings.groupby(["item", "system"])["rating"]
+    own = ratings.groupby(["item", "system", "listener"])["rating"]
+    n = stimulus.transform("size") - own.transform("size")
+    return (stimulus.transform("sum") - own.transform("sum")) / n.where(n > 0, np.nan)
+
+
+def people(joined: pd.DataFrame) -> dict[str, float]:
+    """The other listeners as if they were a metric, on the stimuli that somebody else rated: what can be had.
+
+    Returns:
+        {"rating", "within trial": Pearson r; "preference": share of pairs ordered alike, "n_pairs"}; NaN where no
+        stimulus was rated by two.
+    """
+    shared = joined.assign(others=others_mean(joined)).dropna(subset="others")
+    if shared.empty:
+        return dict.fromkeys(("rating", "within trial", "preference"), float("nan")) | {"n_pairs": 0}
+    rating, trial = (Level(shared, ["others"], level) for level in ("rating", "within trial"))
+    return {
+        "rating": float(rating.estimate()[0, 0]),
+        "within trial": float(trial.estimate()[0, 0]),
+        "preference": float(trial.preference()[0]),
+        "n_pairs": int(trial.n_pairs),
+    }

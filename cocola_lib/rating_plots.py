@@ -83,9 +83,9 @@ def correlations(
                 rows["r"], y, xerr=_error(rows, "r", "r_low", "r_high"), fmt="none", color=PALETTE[0], capsize=2
             )
             ax.scatter(rows["r"], y, color=PALETTE[0], facecolor=face, zorder=3, s=28, label=label)
-        if level in ceilings:
+        if np.isfinite(ceilings.get(level, np.nan)):
             ax.axvline(ceilings[level], color=PALETTE[3], label="ceiling: the listeners' own noise")
-        if level in people:
+        if np.isfinite(people.get(level, np.nan)):
             ax.axvline(people[level], color=PALETTE[2], linestyle=":", linewidth=2, label="the other listeners")
         ax.axvline(0, **CHANCE)
         ax.set_yticks(range(len(rows)), rows["metric"])
@@ -100,7 +100,8 @@ def preferences(ax, table: pd.DataFrame, people: float, title: str = "") -> None
     error = 100 * _error(table, "accuracy", "low", "high")
     ax.errorbar(100 * table["accuracy"], y, xerr=error, fmt="o", color=PALETTE[0], capsize=4)
     ax.axvline(50, label="chance", **CHANCE)
-    ax.axvline(100 * people, color=PALETTE[2], linestyle=":", linewidth=2, label="the other listeners")
+    if np.isfinite(people):
+        ax.axvline(100 * people, color=PALETTE[2], linestyle=":", linewidth=2, label="the other listeners")
     ax.set_yticks(y, table["metric"])
     ax.set(xlabel="pairs ordered as the listener did (%)", title=title, xlim=(25, 100), ylim=(len(table) - 0.5, -0.5))
     ax.legend(fontsize="small", loc="lower right")
@@ -123,12 +124,15 @@ def needs(axes, r: float, deff: float, n_points: int, single: float, k: float) -
         left.axvline(n_points, color="0.6", linewidth=1)
     left.set(xlabel="stimuli", ylabel="power (p < 0.05)", title=f"telling r = {r:g} from 0", ylim=(0, 1.03))
     left.legend(fontsize="small", loc="lower right")
-    per_stimulus = np.linspace(1, max(20, 1.5 * k), 200)
-    reliability = np.sqrt(per_stimulus * single / (1 + (per_stimulus - 1) * single)) if single > 0 else 0 * per_stimulus
-    for true, style in ((1.0, "-"), (0.8, "--"), (0.6, ":")):
-        right.plot(per_stimulus, true * reliability, color=PALETTE[0], linestyle=style, label=f"true r = {true:g}")
-    right.axhline(r, color=PALETTE[3], label=f"the paper's r = {r:g}")
-    right.axvline(k, color="0.6", linewidth=1, label=f"this study: {k:.1f}")
     right.set(xlabel="ratings per stimulus", ylabel="r that can be observed", ylim=(0, 1.03))
     right.set_title("what the listeners' noise leaves of a true r")
+    right.axhline(r, color=PALETTE[3], label=f"the paper's r = {r:g}")
+    right.axvline(k, color="0.6", linewidth=1, label=f"this study: {k:.1f}")
+    per_stimulus = np.linspace(1, max(20, 1.5 * k), 200)
+    if single > 0:
+        reliability = np.sqrt(per_stimulus * single / (1 + (per_stimulus - 1) * single))
+        for true, style in ((1.0, "-"), (0.8, "--"), (0.6, ":")):
+            right.plot(per_stimulus, true * reliability, color=PALETTE[0], linestyle=style, label=f"true r = {true:g}")
+    else:
+        right.text(0.5, 0.3, "no agreement to build on", transform=right.transAxes, ha="center")
     right.legend(fontsize="small", loc="lower right")

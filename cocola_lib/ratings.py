@@ -187,7 +187,9 @@ def _metric_scores(file: Path) -> list[dict]:
                     for system, score in song.items()
                     if system != "song"
                 ]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if str(error).startswith(str(file)):
+            raise
         what = "{type: [{song, gt, system: score}]}"
         raise ValueError(f"{file}: expected {what}; {type(error).__name__} {error}") from None
     return rows

@@ -1,6 +1,5 @@
 """Screening of raters: who stands apart, by which rule, and nobody left out in silence (notebook 05)."""
 
-import numpy as np
 import pandas as pd
 
 from cocola_lib.agreement import leave_one_out, matrix
@@ -67,14 +66,3 @@ def screen(ratings: pd.DataFrame, min_agreement: float = MIN_AGREEMENT) -> pd.Da
 def without_flagged(ratings: pd.DataFrame, screened: pd.DataFrame) -> pd.DataFrame:
     """The ratings of raters without flags, for a comparison beside all of them."""
     return ratings[~ratings["listener"].isin(screened.loc[screened["flags"] != "", "listener"])].reset_index(drop=True)
-
-
-def others_mean(ratings: pd.DataFrame) -> pd.Series:
-    """What the other raters say, on average, of the stimulus of each rating: the metric that people are.
-
-    NaN where nobody else rated it.
-    """
-    stimulus = ratings.groupby(["item", "system"])["rating"]
-    own = ratings.groupby(["item", "system", "listener"])["rating"]
-    n = stimulus.transform("size") - own.transform("size")
-    return (stimulus.transform("sum") - own.transform("sum")) / n.where(n > 0, np.nan)

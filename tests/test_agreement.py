@@ -194,11 +194,6 @@ def test_z_scores_take_severity_and_range_away():
     assert (screening.z_scored(tidy([("flat", f"{i}", "s", 3) for i in range(3)])) == 0).all()
 
 
-def test_the_other_listeners_leave_the_rater_out():
-    ratings = tidy([("a", "0", "s", 1), ("b", "0", "s", 2), ("c", "0", "s", 4), ("a", "1", "s", 3)])
-    assert screening.others_mean(ratings).to_numpy() == pytest.approx([3, 2.5, 1.5, NAN], nan_ok=True)
-
-
 def test_summary_has_intervals_over_songs_and_none_for_one_song():
     rng = np.random.default_rng(0)
     rows = [(rater, f"{i}", "s", np.clip(round(i % 5 + rng.normal()), 0, 4)) for rater in "abcd" for i in range(12)]
