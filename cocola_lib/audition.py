@@ -51,20 +51,23 @@ class Audition(Panel):
         self.calibration = calibration or getattr(scorer, "calibration", None)
         self._rng, self._quiet = np.random.default_rng([seed, 1]), False
         wide = {"description_width": "90px"}
-        long, short = ipywidgets.Layout(width="460px"), ipywidgets.Layout(width="300px")
         ids = [track.id for track in sampler.tracks if len(sampler.windows(track)[0])]
-        self.track = ipywidgets.Dropdown(options=ids, description="Track", style=wide, layout=long)
+        self.track = ipywidgets.Dropdown(options=ids, description="Track", style=wide, layout={"width": "460px"})
         self.window = ipywidgets.SelectionSlider(
-            options=[0.0], description="Starts at (s)", style=wide, layout=long, continuous_update=False
+            options=[0.0],
+            description="Starts at (s)",
+            style=wide,
+            layout={"width": "460px"},
+            continuous_update=False,
         )
         self.stems = ipywidgets.VBox()
         self.kind_menu = ipywidgets.Dropdown(
             options=[*((kind, kind) for kind in foils.KINDS), (SURPRISE + " (not told)", SURPRISE)],
             description="Kind",
             style=wide,
-            layout=short,
+            layout={"width": "300px"},
         )
-        self.amount_menu = ipywidgets.Dropdown(description="By", style=wide, layout=short)
+        self.amount_menu = ipywidgets.Dropdown(description="By", style=wide, layout={"width": "300px"})
         self.surprise_button = ipywidgets.Button(
             description="Surprise me", icon="random", tooltip="another track, window, stems and kind; you are not told"
         )
@@ -135,7 +138,8 @@ class Audition(Panel):
                 options=ROLES,
                 value=roles.get(name, "out"),
                 description=name,
-                style={"button_width": "112px", "description_width": "90px"},
+                style={"button_width": "130px", "description_width": "90px"},
+                layout={"width": "560px"},
                 tooltips=[f"{name}: {role}" for role in ROLES],
             )
             for name in names

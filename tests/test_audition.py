@@ -73,6 +73,8 @@ def test_a_calibrated_scorer_says_what_its_scores_mean(sampler):
 
 def test_choosing_a_kind_changes_the_accompaniment_and_nothing_else(hear, sampler):
     before = clips_of(hear.html)
+    assert hear.amount_menu.layout.display == "none"  # this kind has no amounts,
+    assert hear.kind_menu.layout.display != "none"  # and can be changed
     hear.kind_menu.value = "delayed"
     hear.amount_menu.value = 125
     after = clips_of(hear.html)
