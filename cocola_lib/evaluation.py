@@ -25,18 +25,42 @@ def hit_probability(similarities: np.ndarray, k: int) -> np.ndarray:
     Raises:
         ValueError: not square, or K outside 2..n.
     """
+    unbeaten = unbeaten_rivals(similarities)
+    return win_probability(unbeaten, len(unbeaten), k)
+
+
+def unbeaten_rivals(similarities: np.ndarray) -> np.ndarray:
+    """How many of its n - 1 rivals each anchor's own positive does not beat: (n, n) -> (n,), 0 is a perfect match.
+
+    All that Eq. 4 needs of a row, for any K.
+
+    Raises:
+        ValueError: not square.
+    """
     s = np.asarray(similarities, dtype=np.float64)
     if s.ndim != 2 or s.shape[0] != s.shape[1]:
         raise ValueError(f"similarities has shape {s.shape}; a square matrix (anchors x positives) is needed")
-    n = len(s)
+    return (~(s < np.diag(s)[:, None]) & ~np.eye(len(s), dtype=bool)).sum(axis=1)
+
+
+def win_probability(unbeaten: np.ndarray, n: int, k: int) -> np.ndarray:
+    """The probability that K - 1 rivals, drawn from n - 1 without replacement, are all among those that are beaten.
+
+    Args:
+        unbeaten: rivals that are not beaten, see `unbeaten_rivals`.
+        n: pairs in the list.
+        k: K, from 2 to n.
+
+    Returns:
+        C(n - 1 - unbeaten, K - 1) / C(n - 1, K - 1), in [0, 1].
+
+    Raises:
+        ValueError: K outside 2..n.
+    """
     if not 2 <= k <= n:
         raise ValueError(f"K is {k}; with {n} pairs it must lie in 2..{n}")
-    own = np.diag(s)[:, None]
-    others = ~np.eye(n, dtype=bool)
-    better = (~(s < own) & others).sum(axis=1)  # rivals that the positive does not beat
-    worse = n - 1 - better
-    # C(worse, K-1) / C(n-1, K-1): all K - 1 rivals, drawn one after another, come from those that it beats
-    return np.prod([np.maximum(worse - i, 0) / (n - 1 - i) for i in range(k - 1)], axis=0)
+    beaten = n - 1 - np.asarray(unbeaten)
+    return np.prod([np.maximum(beaten - i, 0) / (n - 1 - i) for i in range(k - 1)], axis=0)
 
 
 def bootstrap_interval(

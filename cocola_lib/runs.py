@@ -6,6 +6,7 @@ A run folder, `outputs/<profile>/` by default, holds the executed notebooks, `fi
 
 import hashlib
 import json
+import math
 import os
 import platform
 import shlex
@@ -100,6 +101,11 @@ class Run:
         with _whole(self.dir / "tables" / f"{name}.csv") as path:
             frame.to_csv(path, index=False)
 
+    def text(self, content: str, name: str) -> None:
+        """Save a text, such as a table in Markdown or LaTeX, as `tables/<name>`."""
+        with _whole(self.dir / "tables" / name) as path:
+            path.write_text(content, encoding="utf-8")
+
     def read_table(self, name: str, needed_from: str) -> pd.DataFrame:
         """Read a table that an earlier notebook of this run left.
 
@@ -115,16 +121,25 @@ class Run:
         """Add this notebook's entry to `results.json`.
 
         Args:
-            results: plain numbers, strings, lists and dicts.
+            results: plain numbers, strings, lists and dicts; NaN is stored as null.
             provenance: from `provenance`.
             headline: one sentence for the summary that `make run` prints.
         """
         path = self.dir / "results.json"
         entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         entries[self.notebook] = {"headline": headline, "results": results, "provenance": provenance}
-        content = json.dumps(dict(sorted(entries.items())), indent=2, ensure_ascii=False)
+        content = json.dumps(_plain(dict(sorted(entries.items()))), indent=2, ensure_ascii=False, allow_nan=False)
         with _whole(path) as temporary:
             temporary.write_text(content + "\n", encoding="utf-8")
+
+
+def _plain(value):
+    """NaN and infinity as null: JSON has neither, and other readers than Python's refuse them."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def default_dir(profile: str) -> Path:

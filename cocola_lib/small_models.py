@@ -1,7 +1,7 @@
 """Table I's models, small: each in seconds, on the training tracks of its own data sets (Sec. V-A).
 
-MoisesDB, Slakh2100, CocoChorales and All hear plain log-mel, HPS All both channels, as in the paper. The rest is ours: a
-small backbone that keeps time. All hear the same number of pairs. They show what a model learns from which music, and
+MoisesDB, Slakh2100, CocoChorales and All hear plain log-mel, HPS All both channels, as in the paper. The rest is ours:
+a small backbone that keeps time. All hear the same number of pairs. They show what a model learns from which music, and
 what the two channels add, not how good a model can get. Notebook 03 compares them.
 """
 

@@ -122,10 +122,11 @@ def test_stems_of_unequal_length_are_silent_after_their_end(tmp_path):
 
 
 def test_a_failed_notebook_is_one_line_and_keeps_its_name_apart(tmp_path):
-    """Notebook 03 on its own needs a checkpoint that nobody trained."""
-    done = cocola("run", "--profile", "smoke", "--run-dir", tmp_path / "out", "--only", "03", data=tmp_path / "data")
+    """Notebook 03 is given a checkpoint that nobody trained."""
+    given = ["--run-dir", tmp_path / "out", "--only", "03", "-p", f"checkpoint={tmp_path / 'model'}"]
+    done = cocola("run", "--profile", "smoke", *given, data=tmp_path / "data")
     assert done.returncode == 2
-    assert "no checkpoint; run notebook 02 first" in done.stderr
+    assert "no checkpoint; the parameter `checkpoint` names it" in done.stderr
     assert sum(line.startswith("error:") for line in done.stderr.splitlines()) == 1
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["03_classification_tables.failed.ipynb"]
 

@@ -1,0 +1,79 @@
+"""The line-up: who is here is opened, who is not stays in the table and says how to come."""
+
+import pytest
+from tiny import tiny_checkpoint
+
+from cocola_lib import lineup, scoring
+from cocola_lib.control import ChromaOnsetControl
+
+
+@pytest.fixture(autouse=True)
+def no_bundled_model(monkeypatch, tmp_path):
+    monkeypatch.setattr(scoring, "BUNDLED", tmp_path / "bundled")
+
+
+def by_name(*arguments):
+    return {entrant.name: entrant for entrant in lineup.find(*arguments)}
+
+
+def test_an_empty_run_has_the_control_and_says_how_to_get_all_others(tmp_path):
+    rows = by_name(tmp_path)
+    assert [name for name, e in rows.items() if not e.missing] == ["control"]
+    assert rows["hps-all"].missing == "`cocola train hps-all`"
+    assert "cocola train" in rows["bundled"].missing
+    assert lineup.RELEASED in rows["released HPS All"].missing
+    assert "`released`" in rows["released HPS All"].missing
+
+
+def test_the_bundled_model_joins_when_it_is_there(tmp_path):
+    tiny_checkpoint(scoring.BUNDLED)
+    rows = by_name(tmp_path)
+    assert rows["bundled"].checkpoint == scoring.BUNDLED
+    assert not rows["bundled"].missing
+
+
+def test_what_a_run_trained_is_found_by_its_recipe_with_the_papers_row(tmp_path):
+    tiny_checkpoint(tmp_path / "models" / "all" / "checkpoint", features="mel")
+    tiny_checkpoint(tmp_path / "models" / "small-slakh2100" / "checkpoint", features="mel")
+    rows = by_name(tmp_path)
+    assert rows["all"].paper == "All"
+    assert rows["small slakh2100"].paper == "Slakh2100"
+    raters, _ = lineup.open_all(list(rows.values()))
+    assert set(raters) == {"control", "all", "small slakh2100"}
+    assert raters["all"].modes == ("both",)
+    assert isinstance(raters["control"], ChromaOnsetControl)
+
+
+def test_a_broken_checkpoint_becomes_a_row_that_says_so(tmp_path):
+    folder = tiny_checkpoint(tmp_path / "models" / "hps-all" / "checkpoint")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    raters, rows = lineup.open_all(lineup.find(tmp_path))
+    assert "hps-all" not in raters
+    assert "cut off or damaged" in next(e.missing for e in rows if e.name == "hps-all")
+
+
+@pytest.mark.parametrize("arguments", [("checkpoint", None), (None, "released")])
+def test_a_path_that_is_named_and_not_there_is_an_error(arguments, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint; the parameter"):
+        lineup.find(tmp_path, *(name and tmp_path / name for name in arguments))
+
+
+def test_released_weights_come_from_a_file_or_a_folder(tmp_path):
+    folder = tmp_path / "authors"
+    folder.mkdir()
+    with pytest.raises(FileNotFoundError, match=r"holds no \.ckpt file"):
+        lineup.find(tmp_path, None, folder)
+    (folder / "COCOLA_HP_v1.ckpt").write_bytes(b"x")
+    for given in (folder, folder / "COCOLA_HP_v1.ckpt"):
+        rows = {e.name: e for e in lineup.find(tmp_path, None, given)}
+        assert rows["released COCOLA_HP_v1"].paper == "HPS All"
+        assert "released HPS All" not in rows
+
+
+def test_the_model_looked_at_is_yours_then_the_bundled_one_then_the_longest_trained(tmp_path):
+    entrants = lineup.find(tmp_path)
+    raters = dict.fromkeys(["control", "small hps-all", "hps-all-time", "bundled", "yours"])
+    for expected in ("yours", "bundled", "hps-all-time", "small hps-all", "control"):
+        assert lineup.main_model(raters, entrants) == expected
+        del raters[expected]
