@@ -109,9 +109,6 @@ class ContrastiveModule(lightning.LightningModule):
         if self.average is not None:
             self.average.update_parameters(self.model)
 
-    def on_validation_start(self):
-        distributed.rank_0_buffers(self.judged)
-
     def validation_step(self, batch, batch_idx):
         self._valid.append(self.embed_pairs(*batch, ["both"] * len(batch[0]), self.judged))
 

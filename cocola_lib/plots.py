@@ -29,18 +29,23 @@ def spectrogram(ax, channel: np.ndarray, title: str = "") -> None:
     Args:
         channel: (M, T) dB below the clip's maximum.
     """
+    image = mel_image(ax, channel)
+    ax.set(xlabel="time (s)", ylabel="frequency (Hz)", title=title)
+    ax.figure.colorbar(image, ax=ax, label="level (dB)", pad=0.01)
+
+
+def mel_image(ax, channel: np.ndarray):
+    """The image of `spectrogram` without labels, for many in one figure; returns it for a colour bar."""
     import librosa
 
     seconds = channel.shape[1] * HOP / SAMPLE_RATE
-    image = ax.imshow(
-        channel, origin="lower", aspect="auto", extent=(0, seconds, 0, N_MELS), vmin=-80, vmax=0, cmap="magma"
-    )
+    extent = (0, seconds, 0, N_MELS)
+    image = ax.imshow(channel, origin="lower", aspect="auto", extent=extent, vmin=-80, vmax=0, cmap="magma")
     centres = librosa.mel_frequencies(N_MELS + 2, fmin=FMIN_HZ, fmax=FMAX_HZ)[1:-1]
     shown = [100, 500, 1000, 2000, 4000]
     ax.set_yticks(np.interp(shown, centres, np.arange(N_MELS) + 0.5), [f"{hz}" for hz in shown])
-    ax.set(xlabel="time (s)", ylabel="frequency (Hz)", title=title)
     ax.grid(False)
-    ax.figure.colorbar(image, ax=ax, label="level (dB)", pad=0.01)
+    return image
 
 
 def stem_activity(ax, sounding: np.ndarray, names: Sequence[str], block_s: float, title: str = "") -> None:

@@ -2,10 +2,44 @@
 
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cocola_lib.plots import CHANCE, PALETTE
+from cocola_lib.plots import CHANCE, PALETTE, mel_image
+from cocola_lib.sampling import PairSpec
+
+
+def batch(features: np.ndarray, specs: Sequence[PairSpec], modes: Sequence[str], pairs: Sequence[int]) -> plt.Figure:
+    """What the model sees of some pairs of a batch: a row per pair, both members, every channel.
+
+    Args:
+        features: (2K, C, M, T) dB, masked; anchors, then positives.
+        specs, modes: of the K pairs.
+        pairs: which to show.
+    """
+    k, n_channels = len(specs), features.shape[1]
+    channels = ("harmonic", "percussive") if n_channels == 2 else ("mel",)
+    figure, axes = plt.subplots(
+        len(pairs),
+        2 * n_channels,
+        figsize=(3.4 * 2 * n_channels, 1.9 * len(pairs) + 0.4),
+        layout="constrained",
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
+    for row, i in zip(axes, pairs, strict=True):
+        for side, (at, names) in enumerate(((i, specs[i].anchor), (k + i, specs[i].positive))):
+            for c, channel in enumerate(channels):
+                ax = row[side * n_channels + c]
+                image = mel_image(ax, features[at, c])
+                ax.set_title(f"{' + '.join(names)}: {channel}", fontsize=9)
+        row[0].set_ylabel(f"pair {i + 1}\nmask: {modes[i]}\nHz", fontsize=9)
+    for ax in axes[-1]:
+        ax.set_xlabel("time (s)")
+    figure.colorbar(image, ax=axes, label="level (dB)", pad=0.01)
+    return figure
 
 
 def side_by_side(axes, table: pd.DataFrame) -> None:

@@ -42,7 +42,7 @@ class Recipe:
         """
         if start not in STARTS:
             raise ValueError(f"start is {start!r}; use {', '.join(STARTS)}")
-        if start == "measured" or self.config.pooling == "time":
+        if start == "measured" or self.config.pooling != "average":
             return self.config
         return replace(self.config, initial_w="normal", input_offset_db=0.0, input_scale_db=1.0)
 

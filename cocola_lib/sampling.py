@@ -249,10 +249,12 @@ class PairDataset(Dataset):
             raise IndexError(step)
         pairs = torch.from_numpy(self.sampler.pairs(self.k, self.seed, step, self.rank, self.world_size))  # (K, 2, N)
         if self.noise_sigma:
-            # numpy's seed sequence keeps (seed, step, rank) apart; 1 sets the noise apart from the draw
-            entropy = np.random.SeedSequence([self.seed, step, self.rank, 1]).generate_state(1, np.uint64)[0]
-            noise = torch.Generator().manual_seed(int(entropy >> 1))
-            pairs = pairs + self.noise_sigma * torch.randn(pairs.shape, generator=noise)
+            for i, pair in enumerate(pairs):  # a window has its noise, whichever rank reads it
+                window = self.rank + i * self.world_size
+                # numpy's seed sequence keeps (seed, step, window) apart; 1 sets the noise apart from the draw
+                entropy = np.random.SeedSequence([self.seed, step, window, 1]).generate_state(1, np.uint64)[0]
+                noise = torch.Generator().manual_seed(int(entropy >> 1))
+                pair += self.noise_sigma * torch.randn(pair.shape, generator=noise)
         return pairs[:, 0].contiguous(), pairs[:, 1].contiguous()  # (K, N) each
 
 

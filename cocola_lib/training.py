@@ -86,8 +86,8 @@ def train(
     model = Cocola(config).to(memory_format=torch.channels_last)  # half the time per step on a CPU
     if settings.data_start:
         data_dependent_start(model, model.features(torch.cat(data.first_batch)))
-    if settings.world_size > 1 and torch.cuda.is_available():
-        model = distributed.share_batch_norm(model)
+    if settings.world_size > 1:
+        distributed.share_batch_norm(model)
     module = ContrastiveModule(model, settings, [spec.track_id for spec in data.valid_specs], identity)
     with quiet_lightning():
         trainer = make_trainer(settings, run_dir, progress)
