@@ -1,0 +1,54 @@
+"""The bundled model from nothing: python -m cocola_lib.families make | train | export."""
+
+import multiprocessing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help=__doc__)
+
+
+@app.command()
+def make(
+    folder: Annotated[Path, typer.Argument(help="Gets the families, 5 MB each.")],
+    n: Annotated[int, typer.Option(help="Families.")] = 3600,
+    jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
+    seed: Annotated[int, typer.Option(help="Of everything drawn.")] = 1,
+    held_out: Annotated[bool, typer.Option(help="Music that no training hears, with all variants.")] = False,
+):
+    """Render families; what is there already stays."""
+    from cocola_lib.families import render
+
+    shares = [(folder, n, share, jobs, seed, held_out, typer.echo) for share in range(jobs)]
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        pool.starmap(render.make, shares)
+
+
+@app.command()
+def train(
+    folder: Annotated[Path, typer.Argument(help="Gets the state and the log; goes on from what is there.")],
+    families: Annotated[Path, typer.Argument(help="Folder of families.")],
+    minutes: Annotated[float, typer.Option(help="Of training in all, over every restart.")] = 120,
+    seed: Annotated[int, typer.Option(help="Of weights and draws.")] = 0,
+):
+    """Train; stop it at any time and call it again."""
+    from cocola_lib.families import train
+
+    train.train(folder, families, minutes, seed=seed)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a training.")],
+    folder: Annotated[Path | None, typer.Option(help="Of the checkpoint.", show_default="the package's own")] = None,
+):
+    """Write the moving average as the bundled checkpoint, calibrated, with its log and model card."""
+    from cocola_lib.families.export import export
+    from cocola_lib.scoring import BUNDLED
+
+    typer.echo(export(run, folder or BUNDLED))
+
+
+if __name__ == "__main__":
+    app()

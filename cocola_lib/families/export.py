@@ -1,0 +1,94 @@
+"""A finished training -> the checkpoint in the package: float16 weights, calibration, log and model card."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cocola_lib import calibration, checkpoints, miniatures
+from cocola_lib.encoder import Cocola
+from cocola_lib.families.train import CONFIG, LOG, MATERIAL, STATE
+from cocola_lib.scoring import Scorer
+
+CARD, TABLE = "README.md", "log.csv"
+CALIBRATION_PAIRS = 96  # per miniature, of its validation split
+
+CARD_TEXT = """# hps-all-time
+
+Scores whether two sub-mixes belong together; what `Scorer()` uses. {parameters:.1f} million parameters, {size:.1f} MB
+in float16.
+
+- **Model.** Features of the paper (HPS, two channels of 64 mel bands); backbone `columns`, head `musical`: 512 numbers,
+  of which 256 keep rhythm, 240 harmony and 16 key (`cocola_lib/backbones.py`, `cocola_lib/heads.py`).
+- **Training.** {steps:,} steps of {k} windows, {minutes:.0f} minutes on two CPU cores, {parts} part(s); Eq. 3 in both
+  directions over the windows of one mask, and a loss on pitch classes. `python -m cocola_lib.families` makes the
+  material and the model. {note}
+- **What it heard.** {families:,} excerpts of 13 s ({sources}), rendered from notes with the soundfonts TimGM6mb and
+  FluidR3 GM: the project's own band (styles of the training split), Bach chorales (training split), works by people
+  from music21's corpus, and accompaniments by MMA. Each as it is, transposed, and some at another tempo; windows late
+  by part of a beat; sub-mixes up to 25 ms apart; gain, equaliser, drive, room and noise at random.
+- **What it cannot know.** No recording of a person, no voice, no lyrics, no electronic production: all it heard is
+  General MIDI at 16 kHz. It hears whether pitches and onsets fit, not whether a part is well played or fits in style.
+  Scores of this checkpoint cannot be compared with those of another; use the calibrated reading.
+- **Calibration.** {calibration}.
+- **Licence.** MIT, as the code. The soundfonts are free software; MMA (GPL) was used as a program; the works are in
+  the public domain.
+- **Seed** {seed}; weights {hash}.
+"""
+
+
+def export(run, folder, note=""):
+    """Write the moving average of a training as a checkpoint.
+
+    Args:
+        run: folder of a training (see train).
+        folder: of the checkpoint; an older one is replaced.
+        note: a sentence for the card.
+    Returns:
+        The folder, a Path.
+    """
+    run, folder = Path(run), Path(folder)
+    state = torch.load(run / STATE, weights_only=True)
+    log = pd.DataFrame(json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines())
+    material = json.loads((run / MATERIAL).read_text(encoding="utf-8"))
+    model = Cocola(CONFIG)
+    model.load_state_dict(state["average"])
+    minutes = state["spent"] / 60
+    training = {"steps": state["step"], "minutes": round(minutes, 1), "seed": material["seed"], "k": material["k"]}
+    training |= {"command": "python -m cocola_lib.families train", "material": material}
+    checkpoints.save(folder, copy.deepcopy(model).half(), training, provenance={"note": note})
+    name, pairs, groups = validation_pairs()
+    calibration.store(folder, calibration.calibrate(Scorer.from_checkpoint(folder), pairs, name, groups))
+    log.assign(split="train").to_csv(folder / TABLE, index=False)
+    card = CARD_TEXT.format(
+        parameters=sum(p.numel() for p in model.parameters()) / 1e6,
+        size=(folder / checkpoints.WEIGHTS).stat().st_size / 1e6,
+        steps=state["step"],
+        k=material["k"],
+        minutes=minutes,
+        parts=material["parts"],
+        families=material["families"],
+        sources=", ".join(f"{n} {source}" for source, n in material["sources"].items()),
+        calibration=name,
+        seed=material["seed"],
+        hash=checkpoints.checkpoint_hash(folder),
+        note=note,
+    )
+    (folder / CARD).write_text(card, encoding="utf-8")
+    return folder
+
+
+def validation_pairs():
+    """True pairs of every miniature's validation split: (name, pairs, groups)."""
+    drawn = []
+    for name in miniatures.MODULES:
+        try:
+            drawn.append(calibration.draw_pairs(miniatures.ensure(name), split="valid", n=CALIBRATION_PAIRS))
+        except ValueError:  # MUSDB18-HQ has no such split here
+            continue
+    pairs = [pair for _, pairs, _ in drawn for pair in pairs]
+    groups = np.array([group for _, _, groups in drawn for group in groups])
+    return f"{len(pairs)} pairs of {', '.join(name for name, _, _ in drawn)}", pairs, groups

@@ -1,0 +1,210 @@
+"""Families: what breaks one thing and only one, what may not count as wrong, and a training that goes on."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from cocola_lib.encoder import Cocola
+from cocola_lib.families import LENGTH_S, RATE, ROLL_HZ, draw, export, render, sound, train
+from cocola_lib.families.pieces import Piece
+from cocola_lib.miniatures.synth import Note, Part
+
+BEAT_S = 0.5
+
+
+def about(folder, name, stems, variants=((0, 1.0), (2, 1.0)), drums=()):
+    """A family on disk whose stems are tones that pulse on the beat, transposed as its variants say."""
+    t = np.arange(int(LENGTH_S * RATE)) / RATE
+    audio = np.zeros((len(variants), len(stems), len(t)))
+    rolls = np.zeros((len(stems), 12, int(LENGTH_S * ROLL_HZ)), np.uint8)
+    for i, pitch in enumerate(stems):
+        for v, (semitones, factor) in enumerate(variants):
+            f_hz = 440 * 2 ** ((pitch + semitones - 69) / 12)
+            audio[v, i] = 0.3 * np.sin(2 * np.pi * f_hz * t) * np.exp(-4 * (t * factor % BEAT_S))
+        if i not in drums:
+            rolls[i, pitch % 12] = 1
+    np.save(folder / f"{name}.npy", (audio * 32767).astype(np.int16))
+    np.save(folder / f"{name}.rolls.npy", np.packbits(rolls, axis=-1))
+    values = {"variants": variants, "tempo_bpm": 60 / BEAT_S, "drums": [i in drums for i in range(len(stems))]}
+    (folder / f"{name}.json").write_text(json.dumps(values))
+    return folder / f"{name}.json"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in range(4):
+        about(tmp_path, f"band-{i:05d}", (60 + i, 64 + i, 67 + i, 48 + i), drums=(3,))
+    return tmp_path
+
+
+# Drawing
+
+
+def test_windows_of_a_family_are_itself_transposed_late_and_elsewhere(folder):
+    family = draw.Family(folder / "band-00000.json")
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        windows = draw._windows(family, 3.0, rng)
+        assert windows[0] == (0, 3.0) and windows[1] == (draw.TRANSPOSED, 3.0)
+        variant, late = windows[2]
+        assert variant == 0 and 0.1 <= abs(late - 3.0) <= 1.5 * BEAT_S
+        assert all(0 <= at <= LENGTH_S - 5 for _, at in windows)
+
+
+def test_pitch_classes_move_with_the_transposition_and_drums_have_none(folder):
+    family = draw.Family(folder / "band-00000.json")
+    assert family.roll(0, [0], 1.0).sum(axis=1).tolist() == [63] + [0] * 11  # C
+    assert family.roll(1, [0], 1.0).sum(axis=1).nonzero()[0].tolist() == [2]  # two semitones up: D
+    assert family.roll(0, [3], 1.0).sum() == 0
+
+
+def test_pitch_classes_follow_the_tempo(tmp_path):
+    path = about(tmp_path, "band-00000", (60, 64), variants=((0, 1.0), (1, 1.0), (0, 2.0)))
+    family = draw.Family(path)
+    family.rolls[0, 0, : int(4 * ROLL_HZ)] = 0  # silent for four seconds, two at the double tempo
+    assert family.roll(0, [0], 0.0)[0].argmax() == 50  # 4 s of 80 ms
+    assert family.roll(2, [0], 0.0)[0].argmax() == 25
+
+
+def test_sides_share_no_stem_and_say_whether_they_have_notes(folder):
+    family = draw.Family(folder / "band-00000.json")
+    rng = np.random.default_rng(1)
+    drawn = [d for d in (draw.draw(family, rng) for _ in range(20)) if d]
+    assert drawn and {d.pitched for d in drawn} <= {(True, True), (True, False), (False, True)}
+    for d in drawn:
+        heard = [set(np.flatnonzero(d.rolls[side, 0].any(axis=1))) for side in (0, 1)]
+        assert not heard[0] & heard[1]
+        assert d.pitched == tuple(bool(h) for h in heard)
+        assert all(len(side) == draw.SETS and len(side[0]) == 5 * RATE for side in d.clips)
+
+
+def test_a_family_that_is_silent_is_passed_over(tmp_path):
+    family = draw.Family(about(tmp_path, "band-00000", (60, 64)))
+    family.audio = np.zeros_like(family.audio)
+    assert draw.draw(family, np.random.default_rng(0)) is None
+
+
+def test_a_batch_holds_both_sides_of_every_family(folder):
+    features, rolls, pitched = next(iter(draw.Batches(folder, n=(2, 1, 1))))
+    assert features.shape == (2 * 4 * 4, 2, 64, 501) and features.dtype == torch.float16
+    assert rolls.shape == (32, 12, 63) and pitched.shape == (4, 2)
+    again = next(iter(draw.Batches(folder, n=(2, 1, 1))))
+    assert torch.equal(features, again[0])  # the seed decides
+
+
+def test_an_empty_folder_says_how_to_make_families(tmp_path):
+    with pytest.raises(FileNotFoundError, match="python -m cocola_lib.families make"):
+        draw.Batches(tmp_path)
+
+
+# Sound
+
+
+def test_recordings_change_the_sound_and_keep_the_onsets():
+    rng = np.random.default_rng(0)
+    x = np.zeros(5 * RATE, np.float32)
+    x[20_000:24_000] = 0.3 * np.sin(np.arange(4000) / 5)
+    for _ in range(20):
+        y = sound.recorded(x, rng)
+        assert y.dtype == np.float32 and np.isfinite(y).all() and len(y) == len(x)
+        before, after = np.abs(y[10_000:19_900]).max(), np.abs(y[20_000:24_000]).max()
+        assert after > 5 * before
+    assert not sound.recorded(np.zeros_like(x), rng).any()
+
+
+def test_the_equaliser_keeps_peak_and_floor_of_features():
+    rng = np.random.default_rng(0)
+    features = torch.rand(20, 2, 64, 11) * -80
+    changed = sound.equalised(features, rng, share=1.0)
+    assert changed.min() >= -80 and torch.allclose(changed.amax((2, 3)), torch.zeros(20, 2))
+    assert torch.equal(sound.equalised(features, rng, share=0.0), features)
+
+
+# Training
+
+
+def test_only_pairs_that_are_truly_false_count_as_false():
+    losses = train.Losses((1, 1, 1), 1.0)
+    excluded = losses.excluded(torch.tensor([[True, True], [True, False], [True, True]]))
+    assert not excluded.diagonal().any()
+    assert excluded[0, 4] and excluded[0, 8] and excluded[4, 8]  # another mask
+    assert not excluded[0, 1]  # notes on both sides: its transposed twin is wrong
+    assert excluded[4, 5] and excluded[5, 4] and excluded[5, 6]  # drums on one side: transposed is as good
+    assert excluded[8, 9]  # the percussive channel hears no pitch
+    assert not excluded[8, 10] and not excluded[4, 6]  # but it hears that one is late
+
+
+def test_training_goes_on_from_its_last_state(folder, tmp_path):
+    run = tmp_path / "run"
+    for minutes in (0.0001, 0.0002):
+        train.train(run, folder, minutes, n=(1, 1, 1), save_every=1)
+    log = [json.loads(line) for line in (run / train.LOG).read_text().splitlines()]
+    assert [row["step"] for row in log] == sorted({row["step"] for row in log})
+    material = json.loads((run / train.MATERIAL).read_text())
+    assert material == {"seed": 0, "k": 12, "families": 4, "sources": {"band": 4}, "parts": 2}
+    state = torch.load(run / train.STATE, weights_only=True)
+    assert state["step"] == log[-1]["step"] >= 1
+    model = Cocola(train.CONFIG)
+    model.load_state_dict(state["average"])
+    assert (model.backbone.whitening - torch.eye(128)).abs().max() > 0.1
+
+
+def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(folder, tmp_path, monkeypatch):
+    run = train.train(tmp_path / "run", folder, 0.0001, n=(1, 1, 1))
+    rng = np.random.default_rng(0)
+    pairs = [tuple(0.1 * rng.standard_normal((2, RATE)).astype(np.float32)) for _ in range(10)]
+    monkeypatch.setattr(export, "validation_pairs", lambda: ("noise", pairs, np.arange(10)))
+    from cocola_lib.scoring import Scorer
+
+    out = export.export(run, tmp_path / "weights", note="A test.")
+    assert (out / "model.safetensors").stat().st_size < 8e6
+    assert Scorer.from_checkpoint(out).calibration.dataset == "noise"
+    card = (out / export.CARD).read_text()
+    assert "4 excerpts" in card and "A test." in card and "{" not in card
+    assert (out / export.TABLE).read_text().startswith("step,minutes,loss")
+
+
+# Rendering
+
+
+def part(*pitches, drums=False):
+    return Part(tuple(Note(0.5 * i, 0.5 * i + 0.4, p, 90) for i, p in enumerate(pitches)), drums=drums)
+
+
+def test_variants_change_one_thing_each():
+    slow = render._change(part(60, 62), 0, 0.5)
+    assert [tuple(n)[:3] for n in slow.notes] == [(0.0, 0.8, 60), (1.0, 1.8, 62)]
+    assert [n.pitch for n in render._change(part(60, 127), 3, 1.0).notes] == [63]  # no such key
+    variants = render._variants(np.random.default_rng(0), 1, held_out=True)
+    assert variants == [(0, 1.0)] + [(-s, 1.0) for s in range(1, 7)] + [(0, 0.9), (0, 1.1)]
+
+
+def test_a_family_is_written_whole_and_what_is_there_stays(tmp_path, monkeypatch):
+    played = []
+
+    def play(font, parts, semitones, factor):
+        played.append((semitones, factor))
+        t = np.arange(int(LENGTH_S * RATE)) / RATE
+        return np.stack([0.1 * np.sin(2 * np.pi * 220 * t).astype(np.float32) for _ in parts])
+
+    piece = Piece([part(60, 64, 67), part(36, 36, 36, drums=True)], 100.0)
+    monkeypatch.setattr(render, "_play", play)
+    monkeypatch.setattr(render, "SOURCES", dict.fromkeys(("band", "chorale", "groove", "work"), lambda *_: piece))
+    render.make(tmp_path, 3, progress=lambda line: None)
+    assert sorted(p.stem for p in tmp_path.glob("*.json")) == ["band-00000", "chorale-00001", "groove-00002"]
+    family = draw.Family(tmp_path / "band-00000.json")
+    assert family.variants[0] == [0, 1.0] and family.audio.dtype == np.int16
+    assert sorted(family.pitched) == [False, True]
+    before = len(played)
+    render.make(tmp_path, 3, progress=lambda line: None)
+    assert len(played) == before
+
+
+def test_an_excerpt_that_cannot_be_made_is_reported_and_left_out(tmp_path, monkeypatch):
+    lines = []
+    alone = Piece([part(60, 64, 67)], 100.0)
+    monkeypatch.setattr(render, "SOURCES", {"band": lambda *_: alone})
+    render.make(tmp_path, 1, progress=lines.append)
+    assert any("fewer than two parts" in line for line in lines) and not list(tmp_path.glob("*.json"))
