@@ -23,7 +23,7 @@ def export(
     ] = None,
     n: Annotated[int, typer.Option(min=1, help="Questions; the paper has 168 and 236.")] = 48,
     chunk_s: Annotated[float, typer.Option(min=5.0, help="Length of a conditioning, s; the paper's 47.55.")] = 10.0,
-    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    split: Annotated[str, typer.Option(help="train, valid, test, or all.")] = "test",
     system: Annotated[str, typer.Option(help="Name of the system that will answer.")] = "my system",
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
 ):
@@ -42,9 +42,13 @@ def export(
     from cocola_lib import runs, systems
     from cocola_lib.profiles import get_profile
 
-    tracks = [t for t in runs.open_tracks(data_root, get_profile("quick"), seed) if t.split == split]
+    found = runs.open_tracks(data_root, get_profile("quick"), seed)
+    tracks = [track for track in found if split in ("all", track.split)]
     if not tracks:
-        raise ValueError(f"{data_root or 'miniatures'}: no tracks in the split {split!r}; try --split train")
+        there = ", ".join(sorted({track.split for track in found}))
+        raise ValueError(
+            f"{data_root or 'miniatures'}: no tracks in the split {split!r}; there are {there}: try --split all"
+        )
     questions = systems.export(tracks, out, n, chunk_s, seed, system)
     typer.echo(f"{out}: {len(questions)} questions of {chunk_s:g} s from {len({q.track_id for q in questions})} tracks")
     if len(questions) < n:

@@ -57,9 +57,8 @@ def evaluate_folders(
         if unknown := [name for name in names if name not in known]:
             raise ValueError(f"{unknown[0]!r}: choose from {', '.join(known)}, or none")
     trial, references, notes = trial_from_folders(read_folders(folders, missing), cut_s)
-    trial = with_baselines(trial, references, baselines, notes)
-    out = Path(out)
-    scorer = Scorer(checkpoint, device) if checkpoint or BUNDLED.is_dir() else None
+    scorer = Scorer(checkpoint, device) if checkpoint or BUNDLED.is_dir() else None  # before any work: it may refuse
+    trial, out = with_baselines(trial, references, baselines, notes), Path(out)
     raters = {"COCOLA": scorer} if scorer else {}
     if not scorer:
         notes.append("COCOLA: no model comes with this version yet; train one, or give --checkpoint")

@@ -10,6 +10,7 @@ about the music. That is refused, unless the caller chooses what to do about it 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -53,6 +54,17 @@ class Moments:
     def covariance(self) -> np.ndarray:
         """(D, D), with n - 1 in the denominator; zero for a single row."""
         return self.scatter / max(self.n - 1, 1)
+
+    def root(self, shrink: bool = False) -> np.ndarray:
+        """S^(1/2) of the covariance, or of the shrunk one, (D, D); kept, as one set is compared with many."""
+        if shrink not in self._roots:
+            values, vectors = np.linalg.eigh(shrunk(self)[0] if shrink else self.covariance)
+            self._roots[shrink] = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+        return self._roots[shrink]
+
+    @cached_property
+    def _roots(self):
+        return {}
 
     def __add__(self, other: "Moments") -> "Moments":
         self._check(other)
@@ -118,7 +130,7 @@ def frechet_distance(a: Moments, b: Moments, singular: str = "refuse") -> float:
     """The Frechet distance (squared, as FAD is) between two sets of embeddings.
 
     Args:
-        a, b: moments of (n, D) embeddings; the distance is symmetric in them.
+        a, b: moments of (n, D) embeddings; the distance is symmetric in them, and quicker where `a` comes again.
         singular: where a set has no more rows than dimensions: "refuse" raises, "shrink" compares shrunk
             covariances (see `shrunk`; of both sets, so that equal sets stay at 0), "allow" goes on as most tools do.
     Returns:
@@ -135,12 +147,11 @@ def frechet_distance(a: Moments, b: Moments, singular: str = "refuse") -> float:
             f"{min(a.n, b.n)} embeddings of {a.dim} dimensions: their covariance is singular. Use more clips, fewer "
             "dimensions (frechet.principal), or shrinkage (singular='shrink')"
         )
-    s1, s2 = (shrunk(m)[0] if few and singular == "shrink" else m.covariance for m in (a, b))
-    values, vectors = np.linalg.eigh(s1)
-    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T  # S1^(1/2)
+    shrink = few and singular == "shrink"
+    root, s2 = a.root(shrink), shrunk(b)[0] if shrink else b.covariance
     product = root @ s2 @ root
     shared = np.sqrt(np.maximum(np.linalg.eigvalsh((product + product.T) / 2), 0)).sum()
-    distance = np.sum((a.mean - b.mean) ** 2) + np.trace(s1) + np.trace(s2) - 2 * shared
+    distance = np.sum((a.mean - b.mean) ** 2) + np.sum(root**2) + np.trace(s2) - 2 * shared
     return float(max(distance, 0.0))  # rounding leaves -1e-13 for equal sets
 
 

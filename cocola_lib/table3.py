@@ -18,7 +18,7 @@ from cocola_lib.frechet import Moments, total
 COLUMNS = ("system", "metric", "value", "low", "high", "n", "better", "note")
 TRUTH, RANDOM = "Ground Truth", "Random"
 MAX_GROUPS = 40  # of a jackknife; tracks are put together beyond that
-MAX_GROUPS_WIDE = 10  # with embeddings of more than 128 numbers, where every distance takes 0.1 s
+MAX_GROUPS_WIDE = 8  # with embeddings of more than 128 numbers, where every distance takes 0.1 s
 CONTROL = {"P+H": "control, both", "P": "control, onsets", "H": "control, chroma"}
 ABOVE = ", above Random"  # a paired difference: positive where a distance prefers strangers to this system
 PERCENTILE = ", beats random %"  # calibrated scores: the share of random pairs that score less
@@ -96,11 +96,12 @@ def frechet_table(embedded: dict[str, list[np.ndarray]], tracks: Sequence[str], 
     notes = [f"{n} embeddings of {dim} dimensions, covariances are shrunk"] if singular == "shrink" else []
     notes += [f"{len(tracks) - len(keep)} silent items left out"] if len(keep) < len(tracks) else []
 
+    left = {s: [whole[s], *(whole[s] - part for part in parts[s])] for s in moments}  # all rows, then without a group
+
     @cache
-    def distance(a, b):
-        """Between two systems: of all rows, then without each group. (1 + groups,)"""
-        without = [(whole[a] - x, whole[b] - y) for x, y in zip(parts[a], parts[b], strict=True)]
-        return np.array([frechet.frechet_distance(x, y, singular) for x, y in [(whole[a], whole[b]), *without]])
+    def distance(system, to):
+        """(1 + groups,)"""
+        return np.array([frechet.frechet_distance(x, y, singular) for x, y in zip(left[to], left[system], strict=True)])
 
     rows, scale = [], np.trace(whole[TRUTH].covariance)
     for system in embedded:
@@ -194,11 +195,13 @@ def agreement(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def wide(table: pd.DataFrame, metrics: Sequence[str] | None = None, digits: int = 3) -> pd.DataFrame:
     """The table as people read it: a row per system, a column per metric, "value [low, high]", "" where empty."""
 
+    def short(x):
+        return f"{x:.{digits}g}" if abs(x) < 1000 else f"{x:.0f}"
+
     def cell(row):
         if not np.isfinite(row.value):
             return ""
-        text = f"{row.value:.{digits}g}" if abs(row.value) < 1000 else f"{row.value:.0f}"
-        return text + (f" [{row.low:.{digits}g}, {row.high:.{digits}g}]" if np.isfinite(row.low) else "")
+        return short(row.value) + (f" [{short(row.low)}, {short(row.high)}]" if np.isfinite(row.low) else "")
 
     cells = table.assign(cell=[cell(row) for row in table.itertuples()])
     shown = cells.pivot(index="system", columns="metric", values="cell").fillna("")

@@ -17,6 +17,7 @@ N_MELS, FMIN_HZ, FMAX_HZ = 64, 125.0, 7500.0
 FRAMES = 96  # per embedding: 0.96 s
 OFFSET = 0.01  # added before the logarithm
 LAYERS = (64, "M", 128, "M", 256, 256, "M", 512, 512, "M")  # channels of 3 x 3 convolutions; M halves both axes
+HIDDEN = 4096  # of the two dense layers before the embedding
 
 
 class VGGish(nn.Module):
@@ -32,7 +33,7 @@ class VGGish(nn.Module):
                 layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
                 channels = width
         self.features = nn.Sequential(*layers)
-        sizes = (512 * 4 * 6, 4096, 4096, 128)
+        sizes = (channels * 4 * 6, HIDDEN, HIDDEN, 128)
         blocks = [(nn.Linear(a, b), nn.ReLU()) for a, b in zip(sizes, sizes[1:], strict=False)]
         self.embeddings = nn.Sequential(*(layer for block in blocks for layer in block))
 
