@@ -31,11 +31,12 @@ def train(
     families: Annotated[Path, typer.Argument(help="Folder of families.")],
     minutes: Annotated[float, typer.Option(help="Of training in all, over every restart.")] = 120,
     seed: Annotated[int, typer.Option(help="Of weights and draws.")] = 0,
+    start: Annotated[Path | None, typer.Option(help="A checkpoint to begin from.", show_default="nothing")] = None,
 ):
     """Train; stop it at any time and call it again."""
     from cocola_lib.families import train
 
-    train.train(folder, families, minutes, seed=seed)
+    train.train(folder, families, minutes, seed=seed, start=start)
 
 
 @app.command()

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
+from cocola_lib import checkpoints
 from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
 from cocola_lib.families.draw import SETS, TRANSPOSED, Batches
 from cocola_lib.features import MODES
@@ -30,7 +31,9 @@ MAX_NORM = 5.0  # of the gradient
 EMA_DECAY = 0.998
 
 
-def train(folder, families, minutes, n=(7, 5, 3), learning_rate=2e-3, pitch_weight=4.0, seed=0, save_every=200):
+def train(
+    folder, families, minutes, n=(7, 5, 3), learning_rate=2e-3, pitch_weight=4.0, seed=0, save_every=200, start=None
+):
     """Train, or go on where the folder's last state left off.
 
     Args:
@@ -42,19 +45,20 @@ def train(folder, families, minutes, n=(7, 5, 3), learning_rate=2e-3, pitch_weig
             after 700 steps the encoder knows no pitch at all.
         seed: of weights and draws; a restart draws on from another place.
         save_every: steps.
+        start: a checkpoint to begin from, such as the bundled one; None: from nothing.
     Returns:
         The folder.
     """
     torch.manual_seed(seed)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    model = Cocola(CONFIG)
+    model = checkpoints.load(start)[0] if start else Cocola(CONFIG)
     state = torch.load(folder / STATE, weights_only=True) if (folder / STATE).exists() else None
     step, spent = (state["step"], state["spent"]) if state else (0, 0.0)
     drawn = Batches(families, n, seed + step)
     _note(folder / MATERIAL, drawn, seed)
     batches = iter(DataLoader(drawn, batch_size=None, num_workers=1, prefetch_factor=3))
-    if not state:
+    if not state and not start:
         data_dependent_start(model, next(batches)[0].float())
     model = model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
@@ -115,7 +119,8 @@ class Losses:
         found = (similarities.argmax(dim=1) == torch.arange(len(similarities))).float()
         accuracy = {f"accuracy {mode}": found[self.mask == i] for i, mode in enumerate(MODES)}
         values = {"loss": loss, "pitch loss": pitch, "accuracy": found} | accuracy
-        return loss + self.pitch_weight * pitch, {name: round(float(v.detach().mean()), 4) for name, v in values.items()}
+        values = {name: round(float(value.detach().mean()), 4) for name, value in values.items()}
+        return loss + self.pitch_weight * pitch, values
 
     def excluded(self, pitched):
         """(K, K) bool: pairs that are neither true nor false. Those of other masks; and a window against its own
