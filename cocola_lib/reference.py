@@ -1,69 +1,128 @@
-"""The README's table of results, made from `outputs/reference/results.json`: `python -m cocola_lib.reference`."""
+"""The reference set: a run to read without running anything, in `outputs/reference/` (`make reference`).
+
+`python -m cocola_lib.reference` fills the README's table of results from it, and refuses one that is older than the
+notebooks.
+"""
 
 import json
+from pathlib import Path
 
 from cocola_lib import paper
+from cocola_lib.lineup import PAPER_ROWS
 from cocola_lib.runs import REPO
 
-RESULTS = REPO / "outputs" / "reference" / "results.json"
+FOLDER = REPO / "outputs" / "reference"
+RESULTS = FOLDER / "results.json"
 README = REPO / "README.md"
 START, END = "<!-- results: made by python -m cocola_lib.reference -->", "<!-- end of results -->"
+MAX_MB = 15  # of everything that is committed, so that a clone stays small
+SMALL = "small "  # how notebook 03 names the rows of Table I that are trained in seconds
 
 
-def _find(rows: list[dict], **wanted) -> dict:
-    return next(row for row in rows if all(row[name] == value for name, value in wanted.items()))
+def stale(notebooks: Path, folder: Path) -> list[str]:
+    """The notebooks whose executed copy is missing, or has other cells than the notebook has now.
+
+    Args:
+        notebooks: folder of the sources.
+        folder: of the executed ones; the cell of injected parameters does not count.
+    """
+
+    def cells(path):
+        found = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        kept = (c for c in found if "injected-parameters" not in c["metadata"].get("tags", []))
+        return [(c["cell_type"], "".join(c["source"])) for c in kept]
+
+    sources = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
+    return [p.name for p in sources if not (folder / p.name).exists() or cells(folder / p.name) != cells(p)]
 
 
-def _ours(rows: list[dict], model: str, k: int) -> str:
-    found = {r["test_set"]: r["accuracy"] for r in rows if (r["model"], r["k"], r["mode"]) == (model, k, "P+H")}
-    return " / ".join(f"{100 * found[mini]:.1f}" if mini in found else "-" for mini in paper.MINIATURE_OF.values())
+def megabytes(folder: Path) -> float:
+    """Size of the reference set, without the models, which are not committed."""
+    files = (p for p in folder.rglob("*") if p.is_file() and "models" not in p.relative_to(folder).parts)
+    return sum(p.stat().st_size for p in files) / 1e6
 
 
 def table(entries: dict) -> str:
-    """The table in Markdown: paper's table or figure, notebook, command, our value, paper's value.
+    """The README's table in Markdown: paper's table or figure, notebook, command, our value, paper's value.
 
     Args:
         entries: content of `results.json` of a run on the miniatures.
     """
-    names = [
-        ("Eq. 3, loss after training", "02_training"),
-        ("Table {}, K = {}, {}", "03_classification_tables"),
-        ("Table III, {}, COCOLA Score P+H", "04_accompaniment_evaluation"),
-        ("Fig. 3, Pearson r of score and MOS", "05_mos_analysis"),
-    ]
-    (training, accuracy, scores, ratings) = (entries[notebook]["results"] for _, notebook in names)
-    (loss, by_k, by_system, mos) = names
-    rows = [(*loss, f"{training['last_train_loss']:.2f} (chance: {training['log_k']:.2f})", "-")]
-    theirs = paper.accuracy().query("model == 'HPS All'").set_index(["k", "test_set"])["accuracy"]
-    for k in (2, 8, 16, 64):
-        printed = " / ".join(f"{theirs[k, name]:.1f}" for name in paper.MINIATURE_OF)
-        for model, paper_value in (("ours", printed), ("control", "-")):
-            label = "the model" if model == "ours" else "control without learning"
-            what = by_k[0].format("I" if k == 2 else "II", k, label)
-            rows.append((what, by_k[1], _ours(accuracy["accuracy"], model, k), paper_value))
-    paper_scores = paper.accompaniment().query("data == 'MoisesDB'").set_index("system")["P+H"]
-    for system in ("Random", "Ground Truth"):
-        row = _find(scores["summary"], rater="COCOLA", mode="P+H", system=system)
-        ours = f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
-        rows.append((by_system[0].format(system), by_system[1], ours, f"MoisesDB: {paper_scores[system]}"))
-    r = ratings["correlations"][0]
-    ours = f"**simulated** ratings: {r['r']:.2f} [{r['low']:.2f}, {r['high']:.2f}]"
-    rows.append((*mos, ours, f"41 listeners: {paper.MOS_PEARSON_R}"))
+    rows = [*_training(entries), *_accuracy(entries), *_accompaniment(entries), *_ratings(entries)]
     lines = [
         "| paper | notebook | command | ours, on miniatures | the paper's, on real data |",
         "|---|---|---|---|---|",
     ]
-    for what, notebook, ours, paper_value in rows:
+    for what, notebook, ours, theirs in rows:
         command = f"`cocola run --only {notebook[:2]}`"
-        lines.append(f"| {what} | [{notebook}](notebooks/{notebook}.ipynb) | {command} | {ours} | {paper_value} |")
+        lines.append(f"| {what} | [{notebook}](notebooks/{notebook}.ipynb) | {command} | {ours} | {theirs} |")
     origin = entries["03_classification_tables"]["provenance"]
     return "\n".join(lines) + (
         f"\n\nAccuracies in %, on the four test sets in the order {' / '.join(paper.MINIATURE_OF)} (ours: their "
         f'miniatures; "-": fewer than K pairs). More: [outputs/reference](outputs/reference). '
-        "The paper's model is HPS All, ours `hps-all-time` after minutes of training: "
+        f"The paper's model is HPS All; ours, *the model*, is `{_main(entries)}`: "
         f"command `{origin['command']}`, seed {origin['seed']}, checkpoint `{origin['checkpoint']}`, data "
         f"`{origin['data']['hash']}`."
     )
+
+
+def _main(entries: dict) -> str:
+    return entries["03_classification_tables"]["results"].get("main", "ours")
+
+
+def _training(entries: dict) -> list[tuple]:
+    found = entries["02_training"]["results"]
+    ours = f"{found['last_train_loss']:.2f} (chance: {found['log_k']:.2f})"
+    return [("Eq. 3, loss after training", "02_training", ours, "-")]
+
+
+def _accuracy(entries: dict) -> list[tuple]:
+    """Tables I and II: the model and the control for every K, and the small models for K = 2."""
+    notebook = "03_classification_tables"
+    found = entries[notebook]["results"]["accuracy"]
+    theirs = paper.accuracy().set_index(["model", "k", "test_set"])["accuracy"]
+
+    def ours(model, k):
+        rows = [r for r in found if (r["model"], r["k"], r["mode"]) == (model, k, "P+H") and r.get("k_used", k) == k]
+        by_set = {r["test_set"]: r["accuracy"] for r in rows}
+        return " / ".join(f"{100 * by_set[m]:.1f}" if m in by_set else "-" for m in paper.MINIATURE_OF.values())
+
+    def printed(model, k):
+        return " / ".join(f"{theirs[model, k, name]:.1f}" for name in paper.MINIATURE_OF)
+
+    rows = []
+    for k in (2, 8, 16, 64):
+        what = f"Table {'I' if k == 2 else 'II'}, K = {k}"
+        rows.append((f"{what}, the model", notebook, ours(_main(entries), k), printed("HPS All", k)))
+        rows.append((f"{what}, control without learning", notebook, ours("control", k), "-"))
+        for recipe, row in PAPER_ROWS.items() if k == 2 else ():
+            if any(r["model"] == SMALL + recipe for r in found):
+                label = f"{what}, trained on {row} for seconds"
+                rows.append((label, notebook, ours(SMALL + recipe, k), printed(row, k)))
+    return rows
+
+
+def _accompaniment(entries: dict) -> list[tuple]:
+    notebook = "04_accompaniment_evaluation"
+    found = entries[notebook]["results"]["summary"]
+    theirs = paper.accompaniment().query("data == 'MoisesDB'").set_index("system")["P+H"]
+    rows = []
+    for system in ("Random", "Ground Truth"):
+        row = next(r for r in found if (r["rater"], r["mode"], r["system"]) == ("COCOLA", "P+H", system))
+        ours = f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        what = f"Table III, {system}, COCOLA Score P+H"
+        rows.append((what, notebook, ours, f"MoisesDB: {theirs[system]}"))
+    return rows
+
+
+def _ratings(entries: dict) -> list[tuple]:
+    notebook = "05_mos_analysis"
+    results = entries[notebook]["results"]
+    r = results["correlations"][0]
+    low, high = (r.get(f"r_{side}", r.get(side)) for side in ("low", "high"))
+    whose = "**simulated** ratings" if results["simulated"] else "ratings"
+    ours = f"{whose}: {r['r']:.2f} [{low:.2f}, {high:.2f}]"
+    return [("Fig. 3, Pearson r of score and MOS", notebook, ours, f"41 listeners: {paper.MOS_PEARSON_R}")]
 
 
 def fill(readme: str, entries: dict) -> str:
@@ -78,7 +137,15 @@ def fill(readme: str, entries: dict) -> str:
     return f"{before}{START}\n{table(entries)}\n{END}{rest.split(END, 1)[1]}"
 
 
+def main() -> None:
+    """Fill the README from the reference run."""
+    old = stale(REPO / "notebooks", FOLDER)
+    if old:
+        raise SystemExit(f"error: outputs/reference is older than {', '.join(old)}; make reference")
+    text = fill(README.read_text(encoding="utf-8"), json.loads(RESULTS.read_text(encoding="utf-8")))
+    README.write_text(text, encoding="utf-8")
+    print(f"README.md: table of results filled; outputs/reference: {megabytes(FOLDER):.1f} of {MAX_MB} MB")
+
+
 if __name__ == "__main__":
-    README.write_text(
-        fill(README.read_text(encoding="utf-8"), json.loads(RESULTS.read_text(encoding="utf-8"))), encoding="utf-8"
-    )
+    main()

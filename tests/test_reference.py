@@ -1,0 +1,117 @@
+"""The reference set is small, no older than the notebooks, and the README's table says what it holds."""
+
+import json
+import shutil
+
+import pytest
+
+from cocola_lib import paper, reference
+from cocola_lib.runs import REPO
+
+NOTEBOOKS = REPO / "notebooks"
+ENTRIES = json.loads(reference.RESULTS.read_text(encoding="utf-8"))
+
+
+def test_the_reference_set_stays_under_15_mb():
+    assert reference.megabytes(reference.FOLDER) < reference.MAX_MB
+
+
+@pytest.mark.skipif(
+    "main" not in ENTRIES["03_classification_tables"]["results"], reason="made before notebook 03 had a line-up"
+)
+def test_the_reference_set_is_no_older_than_the_notebooks():
+    assert reference.stale(NOTEBOOKS, reference.FOLDER) == []
+
+
+@pytest.fixture
+def executed(tmp_path):
+    """Sources and executed copies, with outputs and a cell of injected parameters."""
+    sources, folder = tmp_path / "notebooks", tmp_path / "reference"
+    for path in (sources, folder):
+        path.mkdir()
+    for name in ("00_start_here.ipynb", "05_mos_analysis.ipynb"):
+        shutil.copy(NOTEBOOKS / name, sources)
+        content = json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))
+        injected = {"cell_type": "code", "metadata": {"tags": ["injected-parameters"]}, "source": ["profile = 'quick'"]}
+        content["cells"].insert(3, injected)
+        for cell in content["cells"]:
+            cell["outputs"] = ["a figure"]
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")
+    return sources, folder
+
+
+def test_outputs_and_injected_parameters_do_not_make_a_copy_old(executed):
+    assert reference.stale(*executed) == []
+
+
+@pytest.mark.parametrize("kind", ["code", "markdown"])
+def test_one_changed_cell_makes_a_copy_old(executed, kind):
+    sources, folder = executed
+    path = sources / "05_mos_analysis.ipynb"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    next(c for c in content["cells"] if c["cell_type"] == kind)["source"].append("\nanother line")
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert reference.stale(sources, folder) == ["05_mos_analysis.ipynb"]
+
+
+def test_a_notebook_that_was_not_executed_is_named(executed):
+    sources, folder = executed
+    (folder / "00_start_here.ipynb").unlink()
+    assert reference.stale(sources, folder) == ["00_start_here.ipynb"]
+
+
+def test_the_models_of_the_run_do_not_count(tmp_path):
+    (tmp_path / "models" / "x").mkdir(parents=True)
+    (tmp_path / "models" / "x" / "model.safetensors").write_bytes(bytes(3_000_000))
+    (tmp_path / "results.json").write_bytes(bytes(2_000_000))
+    assert reference.megabytes(tmp_path) == 2.0
+
+
+def entries_of_now():
+    """The results of a run as notebooks 02 to 05 store them, numbers made up."""
+    accuracy = [
+        {"test_set": name, "model": model, "mode": "P+H", "k": k, "k_used": min(k, n), "accuracy": 0.5 + i / 100}
+        for name, n in zip(paper.MINIATURE_OF.values(), (40, 7, 128, 128), strict=True)
+        for i, model in enumerate(("bundled", "control", "small all", "small hps-all"))
+        for k in (2, 8, 16, 64)
+    ]
+    summary = [
+        {"rater": "COCOLA", "mode": "P+H", "system": s, "mean": 1.0, "low": 0.5, "high": 1.5}
+        for s in ("Random", "Ground Truth")
+    ]
+    origin = {"command": "cocola run", "seed": 0, "checkpoint": "c0ffee", "data": {"hash": "da7a"}}
+    results = {
+        "02_training": {"last_train_loss": 0.5, "log_k": 2.77},
+        "03_classification_tables": {"main": "bundled", "accuracy": accuracy},
+        "04_accompaniment_evaluation": {"summary": summary},
+        "05_mos_analysis": {"simulated": True, "correlations": [{"r": 0.4, "r_low": 0.3, "r_high": 0.5}]},
+    }
+    return {name: {"results": found, "provenance": origin} for name, found in results.items()}
+
+
+def test_the_readme_has_the_small_models_beside_the_papers_rows_and_no_capped_k():
+    text = reference.table(entries_of_now())
+    rows = {line.split(" | ")[0].strip("| "): line.split(" | ")[-2:] for line in text.splitlines() if "Table" in line}
+    assert rows["Table I, K = 2, the model"] == ["50.0 / 50.0 / 50.0 / 50.0", "93.9 / 93.7 / 94.3 / 99.7 |"]
+    assert rows["Table I, K = 2, trained on All for seconds"] == [
+        "52.0 / 52.0 / 52.0 / 52.0",
+        "90.4 / 93.1 / 90.1 / 99.9 |",
+    ]
+    assert rows["Table II, K = 64, the model"][0] == "- / - / 50.0 / 50.0"
+    assert "trained on MoisesDB" not in text  # no such model in this run
+    assert "`bundled`" in text
+
+
+def test_ratings_of_people_are_not_called_simulated():
+    entries = entries_of_now()
+    assert "**simulated** ratings: 0.40 [0.30, 0.50]" in reference.table(entries)
+    entries["05_mos_analysis"]["results"]["simulated"] = False
+    assert "simulated" not in reference.table(entries)
+
+
+def test_a_stale_reference_does_not_get_into_the_readme(monkeypatch, tmp_path):
+    monkeypatch.setattr(reference, "README", tmp_path / "README.md")
+    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+    with pytest.raises(SystemExit, match="outputs/reference is older than 00_start_here.ipynb, "):
+        reference.main()
+    assert not (tmp_path / "README.md").exists()
