@@ -104,7 +104,7 @@ def preferences(ax, table: pd.DataFrame, people: float, title: str = "") -> None
         ax.axvline(100 * people, color=PALETTE[2], linestyle=":", linewidth=2, label="the other listeners")
     ax.set_yticks(y, table["metric"])
     ax.set(xlabel="pairs ordered as the listener did (%)", title=title, xlim=(25, 100), ylim=(len(table) - 0.5, -0.5))
-    ax.legend(fontsize="small", loc="lower right")
+    ax.legend(fontsize="small", bbox_to_anchor=(1.01, 1), loc="upper left", borderaxespad=0)
 
 
 def needs(axes, r: float, deff: float, n_points: int, single: float, k: float) -> None:
