@@ -139,7 +139,7 @@ class Audition(Panel):
                 value=roles.get(name, "out"),
                 description=name,
                 style={"button_width": "130px", "description_width": "90px"},
-                layout={"width": "560px"},
+                layout={"width": "560px", "display": "flex"},  # the name beside its buttons
                 tooltips=[f"{name}: {role}" for role in ROLES],
             )
             for name in names

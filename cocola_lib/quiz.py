@@ -166,8 +166,9 @@ class Quiz(Panel):
             self.next_button.disabled = True
             self.complain(problem)
             return
-        matrix = self.scorer.matrices([self.round.conditioning], self.round.candidates, ("both",))["both"]
-        self.scores = np.nan_to_num(matrix[0], nan=-np.inf)  # (candidates,)
+        pairs = [([self.round.conditioning], [clip]) for clip in self.round.candidates]
+        scores = [self.scorer.matrices(*pair, ("both",))["both"][0, 0] for pair in pairs]  # as the audition shows them
+        self.scores = np.nan_to_num(scores, nan=-np.inf)  # (candidates,)
         self._set_answered(False)
         peek = f"<details class='cocola-peek'><summary>The answer</summary>{self._verdict(None)}</details>"
         self.show(self._document(peek + (self._tally_html() if self.answers else "")))

@@ -73,8 +73,12 @@ def music(tmp_path_factory):
 
 
 def sounds(page, within):
-    """label -> (N,) of every clip in a part of the page, fetched back from its audio element."""
-    found = page.locator(f"{within} audio").evaluate_all("all => all.map(a => [a.ariaLabel, a.src])")
+    """label -> (N,) of every clip in a part of the page, fetched back from its audio element.
+
+    An untrusted page loses the labels of the elements themselves; the names of their rows stay.
+    """
+    script = "all => all.map(a => [a.ariaLabel ?? a.closest('tr').cells[0].textContent, a.src])"
+    found = page.locator(f"{within} audio").evaluate_all(script)
     return {
         label: soundfile.read(io.BytesIO(base64.b64decode(src.split(",")[1])), dtype="float32")[0]
         for label, src in found

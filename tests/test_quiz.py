@@ -90,6 +90,13 @@ def test_the_answer_is_hidden_until_it_is_given_and_then_told(specs, sampler):
     assert all(button.disabled for button in game.buttons)
 
 
+def test_the_model_scores_candidates_as_an_audition_would_so_that_two_do_not_tie(specs, sampler):
+    game = quiz(specs, sampler, ChromaOnsetControl(), kinds=KINDS)
+    music = game.round.conditioning
+    expected = [ChromaOnsetControl().matrix([music], [clip])[0, 0] for clip in game.round.candidates]
+    np.testing.assert_allclose(game.scores, expected)  # standardised over two, the control's halves would cancel
+
+
 def test_a_second_click_on_an_answer_counts_once(specs, sampler):
     game = quiz(specs, sampler, ChromaOnsetControl(), kinds=KINDS)
     game.answer(0)
