@@ -68,12 +68,10 @@ class Listener:
         return self.room.get_by_role("group").filter(has=self.page.locator("audio"))
 
     def play(self, clip):
-        """Play until enough was heard, then stop; by keyboard."""
-        button = clip.get_by_role("button")
-        button.focus()
-        button.press("Space")
+        """Play by keyboard until enough was heard; it plays on until another one does."""
+        clip.get_by_role("button", name=re.compile("^Play"), disabled=False).press("Space")
+        clip.get_by_role("button", name=re.compile("^Stop")).wait_for()
         clip.get_by_text(re.compile("now rate it|played|, saved")).wait_for()
-        clip.get_by_role("button", name=re.compile("^Stop")).press("Space")
 
     def rate(self, clip, rating):
         clip.get_by_role("button").press(str(rating))
