@@ -30,11 +30,14 @@ def batch(features: np.ndarray, specs: Sequence[PairSpec], modes: Sequence[str],
         sharey=True,
     )
     for row, i in zip(axes, pairs, strict=True):
-        for side, (at, names) in enumerate(((i, specs[i].anchor), (k + i, specs[i].positive))):
-            for c, channel in enumerate(channels):
-                ax = row[side * n_channels + c]
-                image = mel_image(ax, features[at, c])
-                ax.set_title(f"{' + '.join(names)}: {channel}", fontsize=9)
+        sides = (("anchor", i, specs[i].anchor), ("accompaniment", k + i, specs[i].positive))
+        for side, (role, at, names) in enumerate(sides):
+            panels = row[side * n_channels :][:n_channels]
+            panels[0].set_title(f"{role}: {' + '.join(names)}", fontsize=9)  # may reach over the next panel
+            for ax, channel, values in zip(panels, channels, features[at], strict=True):
+                image = mel_image(ax, values)
+                label = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.8}
+                ax.text(0.02, 0.9, channel, transform=ax.transAxes, fontsize=8, color="0.1", va="center", bbox=label)
         row[0].set_ylabel(f"pair {i + 1}\nmask: {modes[i]}\nHz", fontsize=9)
     for ax in axes[-1]:
         ax.set_xlabel("time (s)")
