@@ -34,7 +34,7 @@ def small_clap(tmp_path):
     text = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
     torch.manual_seed(0)
     config = ClapConfig(
-        audio_config=audio | {"num_hidden_layers": 2, "spec_size": 64, "projection_dim": 12},
+        audio_config=audio | {"num_hidden_layers": 2, "projection_dim": 12},
         text_config=text | {"vocab_size": 10, "projection_dim": 12},
         projection_dim=12,
     )
