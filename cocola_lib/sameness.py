@@ -152,9 +152,10 @@ def summarise(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             interval = bootstrap_interval(scored["score"], scored["track"], seed) if len(scored) else (np.nan, np.nan)
             wins, wins_low, wins_high = _wins(group, relation, seed)
             mean = scored["score"].mean() if len(scored) else np.nan
+            place = (mean - random) / (true - random) if true != random else np.nan
             rows.append(
                 {"rater": rater, "mode": mode, "relation": relation, "mean": mean, "low": interval[0]}
-                | {"high": interval[1], "place": (mean - random) / (true - random), "truth_wins": wins}
+                | {"high": interval[1], "place": place, "truth_wins": wins}
                 | {"wins_low": wins_low, "wins_high": wins_high}
                 | {"scored": found["score"].notna().mean(), "n": len(found)}
             )
