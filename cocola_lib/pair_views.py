@@ -54,7 +54,7 @@ def pair_picture(anchor: np.ndarray, accompaniment: np.ndarray) -> str:
     """
     features = FrontEnd("hps")(torch.from_numpy(np.stack([anchor, accompaniment]))).numpy()  # (2, C, M, T) dB
     seconds = len(anchor) / SAMPLE_RATE
-    marks = "".join(f"<span>{t}</span>" for t in range(int(seconds) + 1))
+    marks = " ".join(f"<span>{t}</span>" for t in range(int(seconds) + 1))
     sides = {"anchor": (anchor, features[0]), "accompaniment": (accompaniment, features[1])}
     rows = {
         "waveform": {name: _waveform(clip) for name, (clip, _) in sides.items()},

@@ -154,7 +154,7 @@ def test_players_of_an_executed_notebook_play_in_a_browser(smoke_run, tmp_path):
         page = browser.new_page()
         page.goto(page_file.as_uri(), wait_until="domcontentloaded")
         players = page.locator("audio")
-        assert players.count() == 5
+        assert players.count() == 11  # five in tables, three each in audition and quiz
         first = players.first
         page.wait_for_function("document.querySelector('audio').readyState >= 2")
         assert abs(first.evaluate("a => a.duration") - 5.0) < 0.05
