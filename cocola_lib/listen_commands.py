@@ -7,6 +7,9 @@ import typer
 
 app = typer.Typer(rich_markup_mode=None, help="A listening test: prepare, serve, status, export.")
 
+# voila's page asks a server on the internet for icons; with this, browsers refuse to ask any server but ours
+OWN_SERVER_ONLY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; frame-ancestors 'self'"
+
 Folder = Annotated[
     Path | None, typer.Argument(metavar="[STUDY]", help="Folder of the study.", show_default="outputs/quick/listening")
 ]
@@ -106,6 +109,8 @@ def serve(
     typer.echo(f"The test: http://{ip}:{port}/ (Ctrl+C ends it). Answers: {made.answers_path.resolve()}", err=True)
     command = [sys.executable, "-m", "voila", str(page), f"--port={port}", f"--Voila.ip={ip}"]
     command += [f"--theme={'dark' if dark else 'light'}", f"--Voila.open_browser={browser}", "--Voila.log_level=ERROR"]
+    settings = {"headers": {"Content-Security-Policy": OWN_SERVER_ONLY}}
+    command.append(f"--Voila.tornado_settings={settings}")
     os.execv(sys.executable, command)
 
 

@@ -291,7 +291,7 @@ class Room {
   download() {
     const { label, name, text } = this.screen.download;
     const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-    return make("p", {}, make("a", { href, download: name }, label));
+    return make("p", {}, make("a", { class: "room-button", href, download: name }, label));
   }
 
   close() {
