@@ -51,7 +51,7 @@ class Audition(Panel):
         self.calibration = calibration or getattr(scorer, "calibration", None)
         self._rng, self._quiet = np.random.default_rng([seed, 1]), False
         wide = {"description_width": "90px"}
-        ids = [track.id for track in sampler.tracks if len(sampler.windows(track)[0])]
+        ids = [track.id for track in sampler.tracks]
         self.track = ipywidgets.Dropdown(options=ids, description="Track", style=wide, layout={"width": "460px"})
         self.window = ipywidgets.SelectionSlider(
             options=[0.0],
@@ -82,8 +82,10 @@ class Audition(Panel):
 
     def surprise(self) -> None:
         """Draw a track, a window, stems and a kind, and do not tell the kind."""
-        track_id = str(self._rng.choice(self.track.options))
-        starts, active = self.sampler.windows(self.sampler.by_id[track_id])
+        for track_id in map(str, self._rng.permutation(self.track.options)):
+            starts, active = self.sampler.windows(self.sampler.by_id[track_id])
+            if len(starts):
+                break
         column = int(self._rng.integers(len(starts)))
         names = np.array(self.sampler.by_id[track_id].stem_names)[active[:, column]]
         spec = PairSpec(track_id, round(float(starts[column]) * BLOCK_S, 1), *split_stems(names, self._rng))
@@ -123,11 +125,14 @@ class Audition(Panel):
 
     def _list_windows(self):
         starts, _ = self.sampler.windows(self.sampler.by_id[self.track.value])
-        self.window.options = [round(float(s) * BLOCK_S, 1) for s in starts]
+        self.window.options = [round(float(s) * BLOCK_S, 1) for s in starts] or [0.0]
 
     def _list_stems(self, roles: dict[str, str]):
         """A row for every stem that sounds in this window; the roles it had are kept where that leaves two sides."""
         starts, active = self.sampler.windows(self.sampler.by_id[self.track.value])
+        if not len(starts):
+            self.stems.children = ()
+            return
         column = int(np.argmin(np.abs(starts * BLOCK_S - self.window.value)))
         track = self.sampler.by_id[self.track.value]
         names = [name for name, on in zip(track.stem_names, active[:, column], strict=True) if on]
@@ -159,6 +164,9 @@ class Audition(Panel):
     def _changed(self, _=None):
         """Make the clips that the controls ask for and show them, or say why that cannot be."""
         if self._quiet:
+            return
+        if not self.stems.children:
+            self.complain(f"{self.track.value}: no window in which two stems sound; choose another track.")
             return
         sides = {
             role: tuple(r.description for r in self.stems.children if r.value == role)
@@ -211,4 +219,4 @@ class Audition(Panel):
         )
 
     def __repr__(self) -> str:
-        return f"audition: {self.spec.track_id}, from {self.spec.start_s:g} s, {self.kind_menu.value}"
+        return f"audition: {self.track.value}, from {self.window.value:g} s, {self.kind_menu.value}"

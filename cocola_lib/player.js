@@ -93,10 +93,7 @@
       slider.value = at;
       slider.setAttribute("aria-valuetext", `${at.toFixed(1)} seconds`);
       clock.textContent = `${at.toFixed(1)} / ${length.toFixed(1)} s`;
-      rows.forEach(({ move, clip }, i) => {
-        move(at / length);
-        clip.classList.toggle("cocola-chosen", i === chosen);
-      });
+      rows[chosen].move(at / length); // the other clips' positions are not seen
       root.dataset.position = at.toFixed(3);
       if (sources && !root.isConnected) pause();
       if (sources) requestAnimationFrame(show);
@@ -105,6 +102,7 @@
     function choose(i) {
       chosen = i;
       rows[i].radio.checked = true;
+      rows.forEach(({ clip }, k) => clip.classList.toggle("cocola-chosen", k === i));
       root.dataset.chosen = audios[i].getAttribute("aria-label");
       sources?.forEach(({ gain }, k) => gain.gain.setTargetAtTime(k === i ? 1 : 0, page.context.currentTime, FADE_S));
       if (!sources) show();
@@ -162,10 +160,11 @@
     });
     root.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const digit = /^[1-9]$/.test(event.key) ? +event.key - 1 : -1;
-      if (digit >= 0 && digit < audios.length) {
-        choose(digit);
-        rows[digit].radio.focus();
+      const shown = [...root.querySelectorAll("audio")]; // sorting moves them
+      const i = /^[1-9]$/.test(event.key) ? audios.indexOf(shown[+event.key - 1]) : -1;
+      if (i >= 0) {
+        choose(i);
+        rows[i].radio.focus();
       } else if (event.key === " " && !event.target.closest("button, summary, [type=checkbox]")) {
         sources ? pause() : play();
       } else return;

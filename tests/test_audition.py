@@ -114,6 +114,24 @@ def test_another_track_and_window_keep_the_menus_in_step(hear, sampler):
     np.testing.assert_allclose(hear.clips["anchor"], listen.with_mix(*sampler.audio(hear.spec))["anchor"], atol=1e-6)
 
 
+def test_a_track_too_short_for_a_window_is_told_and_never_a_surprise(tmp_path):
+    from cocola_lib import audio
+    from cocola_lib.tracks import load_tracks
+
+    write_bands(tmp_path, n=1)
+    for stem in ("bass", "keys"):
+        audio.write(tmp_path / "song short" / f"{stem}.wav", np.full(16_000, 0.1, dtype=np.float32))
+    sampler = WindowSampler(load_tracks(tmp_path))
+    short, long = sorted((track.id for track in sampler.tracks), key=lambda name: not name.endswith("song short"))
+    hear = audition([PairSpec(long, 1.0, ("bass",), ("keys",))], sampler)
+    hear.track.value = short
+    assert "no window in which two stems sound" in hear.html
+    for _ in range(4):
+        hear.surprise()
+        assert hear.spec.track_id == long
+    assert "is told below" in hear.html
+
+
 def test_a_surprise_is_not_told_before_it_is_asked_for_and_the_seed_decides_it(sampler):
     spec = PairSpec(sampler.tracks[0].id, 1.0, ("bass",), ("keys",))
     one, two = (audition([spec], sampler, seed=3) for _ in range(2))

@@ -205,6 +205,10 @@ def test_a_page_of_twenty_clips_sorts_and_plays(lab):  # noqa: F811
         assert values == sorted(values, reverse=True)
         player.get_by_role("button", name="H", exact=True).click()
         assert player.locator("tbody tr").evaluate_all(column) == sorted(values)
+        first = player.locator("tbody tr").nth(1).locator("th").inner_text()
+        player.get_by_role("radio", name="system 3, alone").check()
+        page.page.keyboard.press("2")
+        assert player.get_attribute("data-chosen") == f"{first}, with the conditioning"  # the second clip as sorted
         player.get_by_role("radio", name="system 3, alone").check()
         player.get_by_role("button", name="Play").click()
         page.page.wait_for_function("s => document.querySelector(s).dataset.position > 0.2", arg=LIVE)
