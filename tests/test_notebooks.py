@@ -132,6 +132,28 @@ def test_tables_follow_from_the_stored_scores(smoke_run):
 
 
 @pytest.mark.slow
+def test_table_3_follows_from_the_stored_scores_and_embeddings(smoke_run):
+    import numpy as np
+    import pandas as pd
+
+    from cocola_lib import table3
+    from cocola_lib.accompaniment import load_embeddings
+
+    folder, _ = smoke_run
+    stored = pd.read_csv(folder / "tables" / "04_table3.csv").set_index(["system", "metric"])
+    scores = pd.read_csv(folder / "tables" / "04_scores.csv")
+    tracks = list(scores.drop_duplicates("item").sort_values("item")["track"])
+    again = [table3.summarise(scores)]
+    for name in ("log-mel", "COCOLA"):
+        again.append(table3.frechet_table(load_embeddings(folder / "embeddings" / f"04_{name}.npz"), tracks, name))
+    for made in again:
+        made = made.set_index(["system", "metric"])
+        for column in ("value", "low", "high"):
+            expected = made[column].astype(float)
+            np.testing.assert_allclose(stored.loc[made.index, column].astype(float), expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.slow
 @pytest.mark.browser
 def test_players_of_an_executed_notebook_play_in_a_browser(smoke_run, tmp_path):
     """The static players, through nbconvert's page in a real Chromium: a duration, and a position that moves."""
