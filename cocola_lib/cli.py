@@ -23,6 +23,7 @@ app = typer.Typer(
       cocola train hps-all-time                train a model
       cocola score mix.wav bass.wav            score one pair
       cocola rank mix.wav loops/               the loops that fit a mix best
+      cocola accompany evaluate outputs/       judge a generator by a folder of its outputs (Table III)
       cocola COMMAND --help                    everything about one command
 
     Errors are one line on stderr and exit code 2; exit code 1 means that some rows failed.
