@@ -112,7 +112,7 @@ class EnCodec:
 
         self.model = EncodecModel.from_pretrained(source, local_files_only=local_files_only).eval()
         if (found := self.model.config.sampling_rate) != self.rate:
-            raise Unavailable(f"FAD-EnCodec: {source} is the model for {found} Hz; the one for {self.rate} Hz is needed")
+            raise Unavailable(f"FAD-EnCodec: {source} is for {found} Hz; the model for {self.rate} Hz is needed")
         self.identity = f"encodec-{weights_hash(self.model)}"
 
     @torch.inference_mode()
