@@ -172,7 +172,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=4, help="turns of each side; the shortest time counts")
     parser.add_argument("--only", default="", help='part of a name, e.g. "step"')
     options = parser.parse_args()
-    batch = max(2, options.batch)
+    batch = max(4, options.batch // 2 * 2)  # two pairs: one alone has no negative
     print(
         f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, {batch} clips of 5 s per batch"
     )
