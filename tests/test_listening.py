@@ -532,10 +532,12 @@ def test_notebook_05_reads_the_exported_table_and_finds_its_audio_and_scores_it(
     path = tmp_path / where / "ratings.csv"
     frame = results.export(store, path)
     found = read(path)
-    assert found.scale == (0, 4) and found.not_rated == 0 and not found.simulated
-    for column in ("listener", "system", "rating", "attention", "anchor", "track", "position", "seconds"):
+    assert found.scale == (0, 4) and found.not_rated == 0
+    assert found.simulated, "invented listeners are taken for people"
+    for column in ("listener", "system", "rating", "attention", "anchor", "position", "seconds"):
         assert found.ratings[column].tolist() == frame[column].tolist(), column
     assert set(found.rated["system"]) == set(study.systems)
+    assert set(found.rated["track"]) <= set(study.stimuli["track"]) - {""}
     assert set(found.ratings.loc[found.ratings["anchor"], "system"]) == {"(high anchor)", "(low anchor)"}
     checks = found.ratings[found.ratings["attention"]]
     assert checks["expected"].notna().all()
