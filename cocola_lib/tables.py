@@ -11,8 +11,6 @@ from cocola_lib import paper
 from cocola_lib.lineup import Entrant
 from cocola_lib.runs import Run
 
-THEIRS = "paper"  # sub-column of the paper's numbers, measured on the real data sets
-
 
 def test_sets(datasets: Sequence[str]) -> dict[str, str | None]:
     """The columns: the paper's four test sets, each as it is here, then all others.
@@ -42,7 +40,7 @@ def side_by_side(
         ks: of the table: (2,) for Table I, the others for Table II.
 
     Returns:
-        Text, index (model, K), columns (test set, "ours" or "paper"); in %, intervals over tracks at 95 %.
+        Text, index (model, K), columns (test set, "ours" or "paper, <its test set>"); in %, 95 % intervals over tracks.
     """
     found = accuracy[accuracy["mode"] == mode]
     found = {(row.test_set, row.model, row.k): row for row in found.itertuples()}
@@ -60,7 +58,7 @@ def side_by_side(
                     capped.add((name, row.k_used))
                 if papers:
                     value = theirs.get((entrant.paper, k, papers))
-                    cells[name, THEIRS] = "" if value is None else f"{value:.2f}"
+                    cells[name, f"paper, {papers}"] = "" if value is None else f"{value:.2f}"
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index = pd.MultiIndex.from_tuples(rows, names=["model", "K"])
     table.columns = pd.MultiIndex.from_tuples(table.columns)
@@ -94,7 +92,7 @@ def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
     many = isinstance(frame.columns, pd.MultiIndex)
     return plain.to_latex(
         escape=True,
-        caption=caption,
+        caption=caption.replace("%", "\\%").replace("&", "\\&"),
         label=label,
         column_format="l" * frame.index.nlevels + "r" * frame.shape[1],
         multicolumn_format="c" if many else None,
