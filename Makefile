@@ -2,7 +2,7 @@
 # make test       lint and tests, smoke run of every notebook and browser tests included
 # make lab        JupyterLab on the notebooks
 # make reference  the executed notebooks and tables that the README shows
-# make clean      remove the environment and the outputs (not outputs/reference)
+# make clean      remove the environment and the outputs (not outputs/reference, not what listeners answered)
 
 PROFILE ?= quick
 DATA_ROOT ?=
@@ -35,4 +35,6 @@ reference: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv outputs/smoke outputs/quick outputs/full
+	rm -rf .venv outputs/smoke
+	for run in outputs/quick outputs/full; do \
+		if [ -d $$run ]; then find $$run -mindepth 1 -maxdepth 1 ! -name listening -exec rm -rf {} +; fi; done

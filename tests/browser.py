@@ -1,6 +1,6 @@
 """A real browser on a real JupyterLab: what the tests of widgets share.
 
-Import the fixtures where they are used, `from browser import chromium, lab  # noqa: F401`, and mark the module with
+conftest.py hands the fixtures to all tests, so that one server serves them; mark a module that uses them with
 `pytestmark = browser.needed`. The server listens on 127.0.0.1 only, on a free port, with a token, and ends with the
 session; it reads and writes nothing of the user's own Jupyter. Pictures go to the folder that the environment variable
 COCOLA_SCREENSHOTS names, else to `outputs/browser/`.

@@ -1,6 +1,7 @@
-"""Tests neither read nor fill the user's cache."""
+"""Tests neither read nor fill the user's cache; those with a browser share one."""
 
 import pytest
+from browser import chromium, lab  # noqa: F401
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,7 +7,7 @@ import signal
 import sys
 
 import pytest
-from browser import SCREENSHOTS, chromium, free_port, lab, needed, own_jupyter, serve  # noqa: F401
+from browser import SCREENSHOTS, free_port, needed, own_jupyter, serve
 from listening_tools import music, small_study
 
 from cocola_lib import audio

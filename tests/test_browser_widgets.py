@@ -9,7 +9,6 @@ import nbformat
 import numpy as np
 import pytest
 import soundfile
-from browser import chromium, lab  # noqa: F401
 from nbclient import NotebookClient
 from songs import write_bands
 
