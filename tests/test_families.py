@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cocola_lib.encoder import Cocola
-from cocola_lib.families import LENGTH_S, RATE, ROLL_HZ, draw, export, render, sound, train
+from cocola_lib.families import LENGTH_S, RATE, ROLL_HZ, draw, export, outside, render, sound, train
 from cocola_lib.families.pieces import Piece
 from cocola_lib.miniatures.synth import Note, Part
 
@@ -164,6 +164,33 @@ def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(folder
     card = (out / export.CARD).read_text()
     assert "4 excerpts" in card and "A test." in card and "{" not in card
     assert (out / export.TABLE).read_text().startswith("step,minutes,loss")
+
+
+# Music from outside
+
+
+class Pitch:
+    """A rater that hears nothing but the accompaniment's strongest frequency, and likes middle C."""
+
+    def matrix(self, conditionings, accompaniments):
+        peaks = [np.abs(np.fft.rfft(clip)).argmax() / 5 for clip in accompaniments]
+        return np.tile([-abs(peak - 261.6) for peak in peaks], (len(conditionings), 1))
+
+
+def test_outside_counts_what_a_rater_beats_and_pairs_it_with_the_others(tmp_path):
+    variants = ((0, 1.0), (3, 1.0), (0, 0.9))
+    for i in range(3):
+        about(tmp_path, f"work-{i:05d}", (60, 60), variants)
+    table = outside.measure({"a": Pitch(), "b": Pitch()}, tmp_path).set_index(["what", "rater"])
+    assert table.loc[("beats itself 3 semitones", "a"), "value"] == 1
+    assert table.loc[("K = 2", "a"), "value"] == 0  # all alike: a tie is a miss
+    assert table.loc[("K = 2", "a - b"), ["value", "low", "high"]].tolist() == [0, 0, 0]
+    assert ("K = 8", "a") not in table.index  # three families only
+
+
+def test_outside_needs_two_families(tmp_path):
+    with pytest.raises(ValueError, match="0 families"):
+        outside.measure({"a": Pitch()}, tmp_path)
 
 
 # Rendering

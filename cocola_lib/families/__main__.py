@@ -1,4 +1,4 @@
-"""The bundled model from nothing: python -m cocola_lib.families make | train | export."""
+"""The bundled model from nothing: python -m cocola_lib.families make | train | export | outside."""
 
 import multiprocessing
 from pathlib import Path
@@ -49,6 +49,24 @@ def export(
     from cocola_lib.scoring import BUNDLED
 
     typer.echo(export(run, folder or BUNDLED))
+
+
+@app.command()
+def outside(
+    folder: Annotated[Path, typer.Argument(help="Held-out families: make --held-out.")],
+    checkpoint: Annotated[Path | None, typer.Option(help="A model.", show_default="the bundled one")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the table there, as CSV.")] = None,
+):
+    """Measure a model and the control on music that no training heard."""
+    from cocola_lib import Scorer
+    from cocola_lib.console import show_frame
+    from cocola_lib.control import ChromaOnsetControl
+    from cocola_lib.families.outside import measure
+
+    table = measure({"model": Scorer(checkpoint), "control": ChromaOnsetControl()}, folder)
+    show_frame(table.round(3))
+    if out:
+        table.to_csv(out, index=False)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,11 @@ in float16.
   of which 256 keep rhythm, 240 harmony and 16 key (`cocola_lib/backbones.py`, `cocola_lib/heads.py`).
 - **Training.** {steps:,} steps of {k} windows, {minutes:.0f} minutes on two CPU cores, {parts} part(s); Eq. 3 in both
   directions over the windows of one mask, and a loss on pitch classes. `python -m cocola_lib.families` makes the
-  material and the model. {note}
-- **What it heard.** {families:,} excerpts of 13 s ({sources}), rendered from notes with the soundfonts TimGM6mb and
-  FluidR3 GM: the project's own band (styles of the training split), Bach chorales (training split), works by people
-  from music21's corpus, and accompaniments by MMA. Each as it is, transposed, and some at another tempo; windows late
-  by part of a beat; sub-mixes up to 25 ms apart; gain, equaliser, drive, room and noise at random.
+  material and the model.{note}
+- **What it heard.** {families:,} excerpts of 13 s ({sources}), rendered from notes with the soundfonts
+  TimGM6mb and FluidR3 GM: the project's own band (styles of the training split), Bach chorales (training split), works
+  by people from music21's corpus, and accompaniments by MMA. Each as it is, transposed, and some at another tempo;
+  windows late by part of a beat; sub-mixes up to 25 ms apart; gain, equaliser, drive, room and noise at random.
 - **What it cannot know.** No recording of a person, no voice, no lyrics, no electronic production: all it heard is
   General MIDI at 16 kHz. It hears whether pitches and onsets fit, not whether a part is well played or fits in style.
   Scores of this checkpoint cannot be compared with those of another; use the calibrated reading.
@@ -75,7 +75,7 @@ def export(run, folder, note=""):
         calibration=name,
         seed=material["seed"],
         hash=checkpoints.checkpoint_hash(folder),
-        note=note,
+        note=f"\n  {note}" if note else "",
     )
     (folder / CARD).write_text(card, encoding="utf-8")
     return folder
