@@ -23,6 +23,7 @@ lab: .venv/installed
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
 reference: .venv/installed
+	rm -rf outputs/reference
 	$(BIN)/cocola run --profile quick --run-dir outputs/reference
 	$(BIN)/python -m cocola_lib.reference
 

@@ -30,7 +30,7 @@ PROFILES = {
     for p in (
         #       name     data     recipe          K   steps    valid  n_va  n_te  workers  masks  small  start
         Profile("smoke", "tiny", "hps-all-time", 12, 6, 3, 16, 24, 0, "group", 24, "measured"),
-        Profile("quick", "small", "hps-all-time", 48, 72, 18, 128, 128, 0, "group", 960, "measured"),
+        Profile("quick", "small", "hps-all-time", 48, 72, 18, 128, 128, 0, "group", 480, "measured"),
         Profile("full", "large", "hps-all", 32, 500_000, 5_000, 1024, 2048, 8, "pair", 9600, "paper"),
     )
 }
