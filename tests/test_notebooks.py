@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import browser
 import nbformat
 import pytest
 
@@ -115,7 +116,7 @@ def test_the_summary_names_notebooks_headlines_and_where_to_look(smoke_run):
     folder, printed = smoke_run
     for path in PATHS:
         assert path.stem in printed
-    assert "control: picks the true accompaniment" in printed
+    assert "bundled model: picks the true accompaniment" in printed
     assert str(folder / "results.json") in printed
 
 
@@ -155,31 +156,21 @@ def test_table_3_follows_from_the_stored_scores_and_embeddings(smoke_run):
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_players_of_an_executed_notebook_play_in_a_browser(smoke_run, tmp_path):
+@browser.needed[1]
+def test_players_of_an_executed_notebook_play_in_a_browser(smoke_run, tmp_path, chromium):
     """The static players, through nbconvert's page in a real Chromium: a duration, and a position that moves."""
-    import shutil
-
     from nbconvert import HTMLExporter
-    from playwright.sync_api import sync_playwright
 
-    binary = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if binary is None:
-        pytest.skip("no Chromium on this machine")
     folder, _ = smoke_run
     page_file = Path(tmp_path) / "00.html"
     page_file.write_text(HTMLExporter().from_filename(folder / "00_start_here.ipynb")[0], encoding="utf-8")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=binary,
-            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--disable-background-networking"],
-        )
-        page = browser.new_page()
-        page.goto(page_file.as_uri(), wait_until="domcontentloaded")
-        players = page.locator("audio")
-        assert players.count() == 11  # five in tables, three each in audition and quiz
-        first = players.first
-        page.wait_for_function("document.querySelector('audio').readyState >= 2")
-        assert abs(first.evaluate("a => a.duration") - 5.0) < 0.05
-        first.evaluate("a => { a.muted = true; return a.play() }")
-        page.wait_for_function("document.querySelector('audio').currentTime > 0.2")
-        browser.close()
+    page = chromium.new_page()
+    page.goto(page_file.as_uri(), wait_until="domcontentloaded")
+    players = page.locator("audio")
+    assert players.count() == 11  # five in tables, three each in audition and quiz
+    first = players.first
+    page.wait_for_function("document.querySelector('audio').readyState >= 2")
+    assert abs(first.evaluate("a => a.duration") - 5.0) < 0.05
+    first.evaluate("a => { a.muted = true; return a.play() }")
+    page.wait_for_function("document.querySelector('audio').currentTime > 0.2")
+    page.close()
