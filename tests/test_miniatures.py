@@ -93,7 +93,12 @@ def test_replayed_voice_is_another_recording(tiny):
 
 def test_same_seed_gives_other_bytes_when_parallel_or_resumed(tiny, tmp_path):
     """Kill a build in the middle, resume it in one process: the bytes of an undisturbed build."""
-    command = f"from cocola_lib.miniatures import build; build({NAME!r}, 'tiny', root={str(tmp_path)!r}, jobs=2)"
+    listen = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's background job does not
+    )
+    command = (
+        f"{listen}; from cocola_lib.miniatures import build; build({NAME!r}, 'tiny', root={str(tmp_path)!r}, jobs=2)"
+    )
     process = subprocess.Popen([sys.executable, "-c", command], stderr=subprocess.DEVNULL)
     folder = miniatures.folder_of(NAME, "tiny", root=tmp_path)
     limit = time.monotonic() + 60
