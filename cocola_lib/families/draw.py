@@ -141,11 +141,12 @@ class Batches(IterableDataset):
             raise FileNotFoundError(f"{folder}: no families; make some: python -m cocola_lib.families make {folder}")
 
     def __iter__(self):
-        import numba
-
-        torch.set_num_threads(1)
-        numba.set_num_threads(1)
         worker = get_worker_info()
+        if worker:  # the other core is the training's
+            import numba
+
+            torch.set_num_threads(1)
+            numba.set_num_threads(1)
         rng = np.random.default_rng([self.seed, worker.id if worker else 0])
         families = [Family(file) for file in self.files]
         while True:
