@@ -57,7 +57,9 @@ def train(
     step, spent = (state["step"], state["spent"]) if state else (0, 0.0)
     drawn = Batches(families, n, seed + step)
     _note(folder / MATERIAL, drawn, seed)
-    batches = iter(DataLoader(drawn, batch_size=None, num_workers=1, prefetch_factor=3))
+    # spawned: a forked worker may wait for ever for threads that only its parent had
+    loader = DataLoader(drawn, batch_size=None, num_workers=1, prefetch_factor=3, multiprocessing_context="spawn")
+    batches = iter(loader)
     if not state and not start:
         data_dependent_start(model, next(batches)[0].float())
     model = model.to(memory_format=torch.channels_last)
