@@ -27,6 +27,20 @@ def read_pairs(path):
     Raises:
         FileNotFoundError, ValueError: no such file, not text, a column missing, no rows.
     """
+    return read_csv(path, PAIR)
+
+
+def read_csv(path, required):
+    """Read a CSV as it stands.
+
+    Args:
+        path: CSV in UTF-8, a byte order mark or none.
+        required: names of columns that must be there; any others are carried through.
+    Returns:
+        List of rows, dicts of strings.
+    Raises:
+        FileNotFoundError, ValueError: no such file, not text, a column missing, no rows.
+    """
     path = Path(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -34,10 +48,10 @@ def read_pairs(path):
             rows = [{key: value for key, value in row.items() if key is not None} for row in reader]
             columns = reader.fieldnames or []
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
+        raise FileNotFoundError(f"{path}: no such file; it needs the columns {', '.join(required)}") from None
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise ValueError(f"{path}: not a CSV file that can be read ({error})") from None
-    missing = [name for name in PAIR if name not in columns]
+    missing = [name for name in required if name not in columns]
     if missing:
         found = ", ".join(columns) or "none"
         raise ValueError(f"{path}: no column {' and '.join(missing)}; its first line has: {found}")

@@ -16,7 +16,6 @@ Paths are relative to the folder. Further columns are carried along; `track` gro
 reads any number of them. How the systems of the paper produce outputs stands in `folder_protocol.md`.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from cocola_lib import audio
-from cocola_lib.pair_files import write_rows
+from cocola_lib.pair_files import read_csv, write_rows
 from cocola_lib.sampling import WindowSampler
 from cocola_lib.stems import Track
 
@@ -208,18 +207,4 @@ def _rows(folder, path):
     """The manifest as a list of dicts of strings."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="", strict=True)
-            rows = [{k: v.strip() for k, v in row.items() if k is not None} for row in reader]
-            columns = reader.fieldnames or []
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file; it needs the columns {', '.join(COLUMNS)}") from None
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise ValueError(f"{path}: not a CSV file that can be read ({error})") from None
-    missing = [name for name in COLUMNS if name not in columns]
-    if missing:
-        raise ValueError(f"{path}: no column {' and '.join(missing)}; its first line has: {', '.join(columns) or '-'}")
-    if not rows:
-        raise ValueError(f"{path}: holds no rows")
-    return rows
+    return [{name: value.strip() for name, value in row.items()} for row in read_csv(path, COLUMNS)]
