@@ -82,36 +82,34 @@ def _convolution(n_in, n_out, kernel):
 class MusicalHead(nn.Module):
     """Rhythm, harmony and key side by side: 512 numbers that can be read, each part compared with itself only.
 
-    Rhythm: 32 steps of 8 numbers, centred over time. Harmony: 15 steps of 16: how sure the encoder is of each of the
-    12 pitch classes, and 4 free numbers. Key: harmony averaged over the window. W has a block for each part; pitch
-    classes meet in a circulant block, one weight per interval class, so that what counts is the interval between two
-    notes and not which notes they are. Training adds a loss on the pitch classes (`pitch_classes`), which are
-    known where clips were rendered from a score.
+    Rhythm: 64 steps of 80 ms, 5 numbers each, centred over time. Harmony: 15 steps of 12: how sure the encoder is of
+    each pitch class. Key: harmony averaged over the window. W has a block for each part; pitch classes meet in a
+    circulant block, one weight per interval class, so that what counts is the interval between two notes and not
+    which notes they are. Training adds a loss on the pitch classes (`pitch_classes`), which are known where clips
+    were rendered from a score.
     """
 
-    HARMONY_STEPS, FREE = 15, 4
+    HARMONY_STEPS, CLASSES = 15, 12
 
     def __init__(self, width, config, hidden=256, kernel=5):
         super().__init__()
-        self.steps, tones = config.time_steps, 12 + self.FREE
-        d = (config.embedding_dim - (self.HARMONY_STEPS + 1) * tones) // self.steps
-        if d < 1 or d * self.steps + (self.HARMONY_STEPS + 1) * tones != config.embedding_dim:
+        self.steps, tonal = config.time_steps, (self.HARMONY_STEPS + 1) * self.CLASSES
+        d = (config.embedding_dim - tonal) // self.steps
+        if d < 1 or d * self.steps + tonal != config.embedding_dim:
             raise ValueError(
-                f"pooling 'musical' needs embedding_dim {(self.HARMONY_STEPS + 1) * tones} + a multiple of time_steps, "
-                f"as 512 and 32; found {config.embedding_dim} and {self.steps}"
+                f"pooling 'musical' needs embedding_dim {tonal} + a multiple of time_steps, as 512 and 64; found "
+                f"{config.embedding_dim} and {self.steps}"
             )
-        self.sizes = (self.steps * d, self.HARMONY_STEPS * tones, tones)
+        self.sizes = (self.steps * d, self.HARMONY_STEPS * self.CLASSES, self.CLASSES)
         self.convolutions = nn.Sequential(
             *_convolution(width, hidden, kernel),
             *_convolution(hidden, hidden, kernel),
             nn.Dropout(config.dropout),
         )
         self.rhythm = nn.Conv1d(hidden, d, 1)
-        self.free = nn.Conv1d(hidden, self.FREE, 1)
-        self.pitch_classes = nn.Conv1d(hidden, 12, 1)
+        self.pitch_classes = nn.Conv1d(hidden, self.CLASSES, 1)
         self.matrix = nn.Parameter(torch.eye(d))
         self.intervals = nn.Parameter(torch.eye(1, 7).repeat(2, 1))  # harmony, key: unison, then 1..6 semitones
-        self.free_matrix = nn.Parameter(torch.eye(self.FREE).repeat(2, 1, 1))
         self.log_scale = nn.Parameter(torch.tensor([10.0, 8.0, 4.0]).log())  # of the three parts
         semitones = (torch.arange(12)[:, None] - torch.arange(12)[None]).abs()
         self.register_buffer("interval_class", torch.minimum(semitones, 12 - semitones), persistent=False)
@@ -128,22 +126,19 @@ class MusicalHead(nn.Module):
         """
         h = self.convolutions(features.flatten(1, 2))  # (B, hidden, steps)
         logits = self.pitch_classes(h).float()
-        rhythm = F.adaptive_avg_pool1d(self.rhythm(h).float(), self.steps).transpose(1, 2)  # (B, T, d)
-        rhythm = rhythm - rhythm.mean(dim=1, keepdim=True)
+        rhythm = self.rhythm(h).float()
+        rhythm = _fit(rhythm - rhythm.mean(dim=2, keepdim=True), self.steps).transpose(1, 2)  # (B, T, d)
         sure = logits.sigmoid()
-        tones = torch.cat([3 * (sure - sure.mean(dim=1, keepdim=True)), torch.tanh(self.free(h).float())], dim=1)
-        harmony = F.adaptive_avg_pool1d(tones, self.HARMONY_STEPS).transpose(1, 2)  # (B, 15, 16)
-        parts = rhythm.flatten(1), harmony.flatten(1), tones.mean(dim=2)
+        sure = 3 * (sure - sure.mean(dim=1, keepdim=True))
+        harmony = F.adaptive_avg_pool1d(sure, self.HARMONY_STEPS).transpose(1, 2)  # (B, 15, 12)
+        parts = rhythm.flatten(1), harmony.flatten(1), sure.mean(dim=2)
         return torch.cat([_soft_unit(part) for part in parts], dim=1), logits
 
     def blocks(self):
-        """W's blocks, one per part: [(8, 8), (16, 16), (16, 16)], symmetric; each serves all steps of its part."""
-        scale = self.log_scale.exp()
-        blocks = [scale[0] * (self.matrix + self.matrix.T) / 2]
-        for i, free in enumerate(self.free_matrix):
-            tones = self.intervals[i][self.interval_class]  # (12, 12), circulant
-            blocks.append(scale[i + 1] * torch.block_diag(tones, (free + free.T) / 2))
-        return blocks
+        """W's blocks, one per part: [(5, 5), (12, 12), (12, 12)], symmetric; each serves all steps of its part."""
+        rhythm = (self.matrix + self.matrix.T) / 2
+        harmony, key = self.intervals[:, self.interval_class]  # circulant
+        return [scale * block for scale, block in zip(self.log_scale.exp(), (rhythm, harmony, key), strict=True)]
 
     def w(self):
         """Eq. 2's W, block diagonal: (512, 512)."""
@@ -154,6 +149,11 @@ class MusicalHead(nn.Module):
         """h' W without building W: (K, 512) -> (K, 512)."""
         parts = zip(h.split(self.sizes, dim=1), self.blocks(), strict=True)
         return torch.cat([(part.unflatten(1, (-1, len(b))) @ b).flatten(1) for part, b in parts], dim=1)
+
+
+def _fit(x, steps):
+    """(B, d, T) -> (B, d, steps): averaged if there are more steps than that, otherwise filled up with zeros."""
+    return F.adaptive_avg_pool1d(x, steps) if x.shape[2] > steps else F.pad(x, (0, steps - x.shape[2]))
 
 
 def _soft_unit(x):

@@ -1,20 +1,22 @@
 """The reference set: a run to read without running anything, in `outputs/reference/` (`make reference`).
 
-`python -m cocola_lib.reference` fills the README's table of results from it, and refuses one that is older than the
-notebooks.
+`python -m cocola_lib.reference` fills the README's tables from it, and refuses one that is older than the notebooks.
 """
 
 import json
 from pathlib import Path
 
-from cocola_lib import paper
-from cocola_lib.lineup import PAPER_ROWS
+import pandas as pd
+
+from cocola_lib import paper, plots
+from cocola_lib.lineup import CONTROL, PAPER_ROWS
 from cocola_lib.runs import REPO
+from cocola_lib.scoring import BUNDLED
 
 FOLDER = REPO / "outputs" / "reference"
 RESULTS = FOLDER / "results.json"
 README = REPO / "README.md"
-START, END = "<!-- results: made by python -m cocola_lib.reference -->", "<!-- end of results -->"
+OUTSIDE = BUNDLED / "outside.csv"  # python -m cocola_lib.families outside
 MAX_MB = 15  # of everything that is committed, so that a clone stays small
 SMALL = "small "  # how notebook 03 names the rows of Table I that are trained in seconds
 
@@ -43,7 +45,7 @@ def megabytes(folder: Path) -> float:
 
 
 def table(entries: dict) -> str:
-    """The README's table in Markdown: paper's table or figure, notebook, command, our value, paper's value.
+    """The README's results in Markdown: paper's table or figure, notebook, command, our value, paper's value.
 
     Args:
         entries: content of `results.json` of a run on the miniatures.
@@ -67,7 +69,7 @@ def table(entries: dict) -> str:
 
 
 def _main(entries: dict) -> str:
-    return entries["03_classification_tables"]["results"].get("main", "ours")
+    return entries["03_classification_tables"]["results"]["main"]
 
 
 def _training(entries: dict) -> list[tuple]:
@@ -119,22 +121,70 @@ def _ratings(entries: dict) -> list[tuple]:
     notebook = "05_mos_analysis"
     results = entries[notebook]["results"]
     r = results["correlations"][0]
-    low, high = (r.get(f"r_{side}", r.get(side)) for side in ("low", "high"))
     whose = "**simulated** ratings" if results["simulated"] else "ratings"
-    ours = f"{whose}: {r['r']:.2f} [{low:.2f}, {high:.2f}]"
+    ours = f"{whose}: {r['r']:.2f} [{r['r_low']:.2f}, {r['r_high']:.2f}]"
     return [("Fig. 3, Pearson r of score and MOS", notebook, ours, f"41 listeners: {paper.MOS_PEARSON_R}")]
 
 
-def fill(readme: str, entries: dict) -> str:
-    """The README's text with the table between its two marks.
+def bundled(entries: dict, outside: pd.DataFrame) -> str:
+    """What the README says of the bundled model: its responses against their goals, and its distance to the control.
+
+    Args:
+        entries: content of `results.json`.
+        outside: from `families outside`: model and control on music that no training heard.
+    """
+    lines = ["| on test songs | mode | measured | goal | met |", "|---|---|---|---|---|"]
+    for row in entries["04_accompaniment_evaluation"]["results"]["expected"]:
+        if row["target"]:
+            value, low, high = (f"{100 * row[name]:.0f}" for name in ("value", "low", "high"))
+            mode = plots.MODE_LABELS.get(row["mode"], row["mode"])
+            met = "yes" if row["met"] else "**no**"
+            lines.append(f"| {row['expectation']} | {mode} | {value} % [{low}, {high}] | {row['target']} | {met} |")
+    ks = (2, 8, 64)
+    lines += [
+        "",
+        "| accuracy minus the control's, in points | " + " | ".join(f"K = {k}" for k in ks) + " |",
+        "|---" * 4 + "|",
+    ]
+    found = pd.DataFrame(entries["03_classification_tables"]["results"]["differences"])
+    found = found[(found["a"] == _main(entries)) & (found["b"] == CONTROL)].rename(columns={"difference": "value"})
+    apart = outside[outside["rater"] == f"model - {CONTROL}"].assign(test_set="music from outside")
+    apart = apart[apart["what"].str.fullmatch(r"K = \d+")].assign(k=lambda t: t["what"].str[4:].astype(int))
+    for name, rows in pd.concat([found, apart]).groupby("test_set", sort=False):
+        cells = [_points(rows[rows["k"] == k]) for k in ks]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _points(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return "-"
+    value, low, high = (100 * rows.iloc[0][name] for name in ("value", "low", "high"))
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def fill(readme: str, blocks: dict[str, str]) -> str:
+    """The README's text with each block between its two marks.
+
+    Args:
+        blocks: name -> Markdown.
 
     Raises:
-        ValueError: the marks are missing.
+        ValueError: a mark is missing.
     """
-    if START not in readme or END not in readme:
-        raise ValueError(f"README.md: the marks {START} and {END} are missing")
-    before, rest = readme.split(START, 1)
-    return f"{before}{START}\n{table(entries)}\n{END}{rest.split(END, 1)[1]}"
+    for name, text in blocks.items():
+        start, end = f"<!-- {name}: made by python -m cocola_lib.reference -->", f"<!-- end of {name} -->"
+        if start not in readme or end not in readme:
+            raise ValueError(f"README.md: the marks {start} and {end} are missing")
+        before, rest = readme.split(start, 1)
+        readme = f"{before}{start}\n\n{text}\n\n{end}{rest.split(end, 1)[1]}"
+    return readme
+
+
+def blocks() -> dict[str, str]:
+    """What the README says of the reference run as it is on disk."""
+    entries = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return {"results": table(entries), "bundled": bundled(entries, pd.read_csv(OUTSIDE))}
 
 
 def main() -> None:
@@ -142,9 +192,8 @@ def main() -> None:
     old = stale(REPO / "notebooks", FOLDER)
     if old:
         raise SystemExit(f"error: outputs/reference is older than {', '.join(old)}; make reference")
-    text = fill(README.read_text(encoding="utf-8"), json.loads(RESULTS.read_text(encoding="utf-8")))
-    README.write_text(text, encoding="utf-8")
-    print(f"README.md: table of results filled; outputs/reference: {megabytes(FOLDER):.1f} of {MAX_MB} MB")
+    README.write_text(fill(README.read_text(encoding="utf-8"), blocks()), encoding="utf-8")
+    print(f"README.md: tables filled; outputs/reference: {megabytes(FOLDER):.1f} of {MAX_MB} MB")
 
 
 if __name__ == "__main__":

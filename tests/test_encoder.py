@@ -165,19 +165,26 @@ def test_harmony_is_about_intervals_both_sides_transposed_alike_score_alike():
 
 
 def test_the_parts_of_the_musical_head_are_compared_with_themselves_only():
-    head = model(backbone="columns", pooling="musical").head
-    assert head.sizes == (256, 240, 16)
+    head = model(backbone="columns", pooling="musical", time_steps=64).head
+    assert head.sizes == (320, 180, 12)
     h = torch.randn(2, 512)
     rhythm, harmony, key = (torch.zeros(2, 512) for _ in range(3))
-    rhythm[:, :256], harmony[:, 256:496], key[:, 496:] = h[:, :256], h[:, 256:496], h[:, 496:]
+    rhythm[:, :320], harmony[:, 320:500], key[:, 500:] = h[:, :320], h[:, 320:500], h[:, 500:]
     for a in (rhythm, harmony, key):
         for b in (rhythm, harmony, key):
             assert (a is b) == bool((head.project(a) * b).sum(1).abs().max() > 0)
 
 
+def test_rhythm_keeps_every_step_of_a_window_and_averages_longer_clips():
+    head = model(backbone="columns", pooling="musical", time_steps=64).eval().head
+    x = torch.randn(1, 384, 1, 200)
+    rhythm = head(x[..., :63]).split(head.sizes, dim=1)[0].view(64, 5)
+    assert not rhythm[63].any() and rhythm[:63].abs().min() > 0
+    assert head(x).shape == (1, 512) and head(x).split(head.sizes, dim=1)[0].view(64, 5)[63].any()
+
+
 def test_silence_scores_zero_in_the_musical_head():
     m = model(backbone="columns", pooling="musical").eval()
-    nn.init.zeros_(m.head.free.weight), nn.init.zeros_(m.head.free.bias)
     nn.init.zeros_(m.head.pitch_classes.weight), nn.init.zeros_(m.head.pitch_classes.bias)
     nn.init.zeros_(m.head.rhythm.weight)
     h = m.embed(torch.full((2, 2, 64, 501), -80.0))
@@ -290,7 +297,7 @@ def test_bfloat16_is_used_only_when_the_scores_hardly_move():
         ({"pooling": "max"}, "choose one of average, time, musical"),
         ({"padding": "same"}, "choose one of symmetric, static224"),
         ({"pooling": "time", "embedding_dim": 500}, "no multiple of time_steps 32"),
-        ({"pooling": "musical", "embedding_dim": 256}, "needs embedding_dim 256 . a multiple of time_steps"),
+        ({"pooling": "musical", "embedding_dim": 200}, "needs embedding_dim 192 . a multiple of time_steps"),
         ({"backbone": "columns"}, "'columns' keeps time: use pooling 'time' or 'musical'"),
         ({"embedding_dim": 0}, "must be >= 1"),
         ({"backbone": "efficientnet_b00"}, "timm knows efficientnet_b0"),

@@ -1,11 +1,13 @@
 """Families: what breaks one thing and only one, what may not count as wrong, and a training that goes on."""
 
+import itertools
 import json
 
 import numpy as np
 import pytest
 import torch
 
+from cocola_lib import checkpoints
 from cocola_lib.encoder import Cocola
 from cocola_lib.families import LENGTH_S, RATE, ROLL_HZ, draw, export, outside, render, sound, train
 from cocola_lib.families.pieces import Piece
@@ -46,10 +48,11 @@ def test_windows_of_a_family_are_itself_transposed_late_and_elsewhere(folder):
     family = draw.Family(folder / "band-00000.json")
     rng = np.random.default_rng(0)
     for _ in range(30):
-        windows = draw._windows(family, 3.0, rng)
+        windows = draw._windows(family, 3.0, LENGTH_S - 5, rng)
         assert windows[0] == (0, 3.0) and windows[1] == (draw.TRANSPOSED, 3.0)
         variant, late = windows[2]
         assert variant == 0 and 0.1 <= abs(late - 3.0) <= 1.5 * BEAT_S
+        assert windows[3][0] == 0 and 0.07 <= abs(windows[3][1] - 3.0) <= 0.18
         assert all(0 <= at <= LENGTH_S - 5 for _, at in windows)
 
 
@@ -66,6 +69,29 @@ def test_pitch_classes_follow_the_tempo(tmp_path):
     family.rolls[0, 0, : int(4 * ROLL_HZ)] = 0  # silent for four seconds, two at the double tempo
     assert family.roll(0, [0], 0.0)[0].argmax() == 50  # 4 s of 80 ms
     assert family.roll(2, [0], 0.0)[0].argmax() == 25
+
+
+def test_a_faster_tape_is_shorter_and_higher_and_so_are_its_pitch_classes(tmp_path):
+    family = draw.Family(about(tmp_path, "band-00000", (69, 64)))
+    heard = [family.clip(0, [0], 1.0, np.ones(1, np.float32), raised) for raised in (0, 3)]
+    peaks = [np.abs(np.fft.rfft(clip)).argmax() / 5 for clip in heard]
+    assert peaks[0] == pytest.approx(440, abs=1) and peaks[1] == pytest.approx(440 * 2 ** (3 / 12), abs=1)
+    family.rolls[0, 9, 3 * ROLL_HZ :] = 0  # A, for three seconds
+    for raised in (0, 3):
+        roll = family.roll(0, [0], 1.0, raised)
+        assert roll[9 + raised - 12 * (raised == 3)].sum() == pytest.approx(2 / draw.speed(raised) / 0.08, abs=1)
+
+
+def test_half_of_the_draws_are_heard_twice_through_another_equaliser(folder, monkeypatch):
+    monkeypatch.setattr(draw, "KEPT", 1)
+    drawn, listened = draw.Batches(folder, n=(2, 0, 0)), []
+    listen = drawn._listen
+    monkeypatch.setattr(drawn, "_listen", lambda *args: listened.append(listen(*args)) or listened[-1])
+    batches = list(itertools.islice(iter(drawn), 6))
+    assert len(listened) == 2 + 2 + 4  # from the third batch on, one of two is known
+    first_sides = batches[2][0].unflatten(0, (2, 2, draw.SETS))[0, 0].float()
+    same = [heard for heard in listened[:4] if np.array_equal(heard.rolls[0], batches[2][1][: draw.SETS])]
+    assert same and not torch.equal(same[0].features[0].float(), first_sides)
 
 
 def test_sides_share_no_stem_and_say_whether_they_have_notes(folder):
@@ -88,8 +114,8 @@ def test_a_family_that_is_silent_is_passed_over(tmp_path):
 
 def test_a_batch_holds_both_sides_of_every_family(folder):
     features, rolls, pitched = next(iter(draw.Batches(folder, n=(2, 1, 1))))
-    assert features.shape == (2 * 4 * 4, 2, 64, 501) and features.dtype == torch.float16
-    assert rolls.shape == (32, 12, 63) and pitched.shape == (4, 2)
+    assert features.shape == (2 * 4 * draw.SETS, 2, 64, 501) and features.dtype == torch.float16
+    assert rolls.shape == (8 * draw.SETS, 12, 63) and pitched.shape == (4, 2)
     again = next(iter(draw.Batches(folder, n=(2, 1, 1))))
     assert torch.equal(features, again[0])  # the seed decides
 
@@ -128,12 +154,14 @@ def test_the_equaliser_keeps_peak_and_floor_of_features():
 def test_only_pairs_that_are_truly_false_count_as_false():
     losses = train.Losses((1, 1, 1), 1.0)
     excluded = losses.excluded(torch.tensor([[True, True], [True, False], [True, True]]))
+    both, harmonic, percussive = (i * draw.SETS for i in range(3))  # the first window of each family
     assert not excluded.diagonal().any()
-    assert excluded[0, 4] and excluded[0, 8] and excluded[4, 8]  # another mask
-    assert not excluded[0, 1]  # notes on both sides: its transposed twin is wrong
-    assert excluded[4, 5] and excluded[5, 4] and excluded[5, 6]  # drums on one side: transposed is as good
-    assert excluded[8, 9]  # the percussive channel hears no pitch
-    assert not excluded[8, 10] and not excluded[4, 6]  # but it hears that one is late
+    assert excluded[both, harmonic] and excluded[both, percussive] and excluded[harmonic, percussive]  # other masks
+    assert not excluded[both, both + 1]  # notes on both sides: its transposed twin is wrong
+    deaf = excluded[harmonic : harmonic + 3, harmonic : harmonic + 3]
+    assert deaf[0, 1] and deaf[1, 0] and deaf[1, 2]  # drums on one side: transposed is as good
+    assert excluded[percussive, percussive + 1]  # the percussive channel hears no pitch
+    assert not deaf[0, 2] and not excluded[percussive, percussive + 2]  # but it hears that one is late
 
 
 def test_training_goes_on_from_its_last_state(folder, tmp_path):
@@ -143,12 +171,30 @@ def test_training_goes_on_from_its_last_state(folder, tmp_path):
     log = [json.loads(line) for line in (run / train.LOG).read_text().splitlines()]
     assert [row["step"] for row in log] == sorted({row["step"] for row in log})
     material = json.loads((run / train.MATERIAL).read_text())
-    assert material == {"seed": 0, "k": 12, "families": 4, "sources": {"band": 4}, "parts": 2}
+    assert material == {
+        "model": "hps-all-time",
+        "seed": 0,
+        "k": 3 * draw.SETS,
+        "families": 4,
+        "sources": {"band": 4},
+        "start": None,
+        "parts": 2,
+    }
     state = torch.load(run / train.STATE, weights_only=True)
     assert state["step"] == log[-1]["step"] >= 1
-    model = Cocola(train.CONFIG)
+    model = Cocola(train.CONFIGS["hps-all-time"])
     model.load_state_dict(state["average"])
     assert (model.backbone.whitening - torch.eye(128)).abs().max() > 0.1
+
+
+def test_the_papers_encoder_is_trained_on_eq_3_alone(folder, tmp_path):
+    run = train.train(tmp_path / "run", folder, 0.0001, "hps-all", n=(1, 1, 1))
+    (row,) = [json.loads(line) for line in (run / train.LOG).read_text().splitlines()]
+    assert "pitch loss" not in row and row["loss"] > 0
+    begun = checkpoints.save(tmp_path / "begun", Cocola(train.CONFIGS["hps-all-time"]), {"steps": 0})
+    train.train(tmp_path / "on", folder, 0.0001, n=(1, 1, 1), start=begun)
+    material = json.loads((tmp_path / "on" / train.MATERIAL).read_text())
+    assert material["start"] == checkpoints.checkpoint_hash(begun)
 
 
 def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(folder, tmp_path, monkeypatch):

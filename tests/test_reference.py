@@ -3,22 +3,19 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
 from cocola_lib import paper, reference
 from cocola_lib.runs import REPO
 
 NOTEBOOKS = REPO / "notebooks"
-ENTRIES = json.loads(reference.RESULTS.read_text(encoding="utf-8"))
 
 
 def test_the_reference_set_stays_under_15_mb():
     assert reference.megabytes(reference.FOLDER) < reference.MAX_MB
 
 
-@pytest.mark.skipif(
-    "main" not in ENTRIES["03_classification_tables"]["results"], reason="made before notebook 03 had a line-up"
-)
 def test_the_reference_set_is_no_older_than_the_notebooks():
     assert reference.stale(NOTEBOOKS, reference.FOLDER) == []
 
@@ -79,11 +76,22 @@ def entries_of_now():
         {"rater": "COCOLA", "mode": "P+H", "system": s, "mean": 1.0, "low": 0.5, "high": 1.5}
         for s in ("Random", "Ground Truth")
     ]
+    differences = [
+        {"test_set": name, "a": a, "b": "control", "k": k, "difference": 0.01, "low": -0.002, "high": 0.03}
+        for name, ks in (("mini-musdb18hq", (2, 8)), ("mini-slakh2100", (2, 8, 16, 64)))
+        for a in ("bundled", "hps-all-time")
+        for k in ks
+    ]
+    asked = {"mode": "both", "value": 0.821, "low": 0.74, "high": 0.89}
+    expected = [
+        {"expectation": "beats itself transposed", "target": ">= 95%", "met": False} | asked,
+        {"expectation": "  transposed by 1", "target": "", "met": None} | asked,
+    ]
     origin = {"command": "cocola run", "seed": 0, "checkpoint": "c0ffee", "data": {"hash": "da7a"}}
     results = {
         "02_training": {"last_train_loss": 0.5, "log_k": 2.77},
-        "03_classification_tables": {"main": "bundled", "accuracy": accuracy},
-        "04_accompaniment_evaluation": {"summary": summary},
+        "03_classification_tables": {"main": "bundled", "accuracy": accuracy, "differences": differences},
+        "04_accompaniment_evaluation": {"summary": summary, "expected": expected},
         "05_mos_analysis": {"simulated": True, "correlations": [{"r": 0.4, "r_low": 0.3, "r_high": 0.5}]},
     }
     return {name: {"results": found, "provenance": origin} for name, found in results.items()}
@@ -100,6 +108,20 @@ def test_the_readme_has_the_small_models_beside_the_papers_rows_and_no_capped_k(
     assert rows["Table II, K = 64, the model"][0] == "- / - / 50.0 / 50.0"
     assert "trained on MoisesDB" not in text  # no such model in this run
     assert "`bundled`" in text
+
+
+def test_the_readme_says_which_goals_the_bundled_model_misses_and_where_it_is_above_the_control():
+    outside = pd.DataFrame(
+        [
+            {"what": "K = 8", "rater": rater, "value": 0.089, "low": 0.022, "high": 0.157, "n": 89}
+            for rater in ("model", "control", "model - control")
+        ]
+    )
+    lines = reference.bundled(entries_of_now(), outside).splitlines()
+    assert "| beats itself transposed | P+H | 82 % [74, 89] | >= 95% | **no** |" in lines
+    assert not any("transposed by 1" in line for line in lines)  # nothing is demanded there
+    assert "| mini-musdb18hq | +1.0 [-0.2, +3.0] | +1.0 [-0.2, +3.0] | - |" in lines
+    assert "| music from outside | - | +8.9 [+2.2, +15.7] | - |" in lines
 
 
 def test_ratings_of_people_are_not_called_simulated():

@@ -1,9 +1,11 @@
-"""The bundled model from nothing: python -m cocola_lib.families make | train | export | outside."""
+"""The bundled models from nothing: python -m cocola_lib.families make | train | export | outside."""
 
 import multiprocessing
+import os
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
@@ -30,25 +32,30 @@ def train(
     folder: Annotated[Path, typer.Argument(help="Gets the state and the log; goes on from what is there.")],
     families: Annotated[Path, typer.Argument(help="Folder of families.")],
     minutes: Annotated[float, typer.Option(help="Of training in all, over every restart.")] = 120,
+    model: Annotated[str, typer.Option(click_type=click.Choice(["hps-all-time", "hps-all"]))] = "hps-all-time",
     seed: Annotated[int, typer.Option(help="Of weights and draws.")] = 0,
     start: Annotated[Path | None, typer.Option(help="A checkpoint to begin from.", show_default="nothing")] = None,
 ):
     """Train; stop it at any time and call it again."""
+    import torch
+
     from cocola_lib.families import train
 
-    train.train(folder, families, minutes, seed=seed, start=start)
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))  # one core is the loader's
+    train.train(folder, families, minutes, model, seed=seed, start=start)
 
 
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a training.")],
     folder: Annotated[Path | None, typer.Option(help="Of the checkpoint.", show_default="the package's own")] = None,
+    note: Annotated[str, typer.Option(help="A sentence for the model card.")] = "",
 ):
     """Write the moving average as the bundled checkpoint, calibrated, with its log and model card."""
     from cocola_lib.families.export import export
     from cocola_lib.scoring import BUNDLED
 
-    typer.echo(export(run, folder or BUNDLED))
+    typer.echo(export(run, folder or BUNDLED, note))
 
 
 @app.command()

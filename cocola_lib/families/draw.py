@@ -1,8 +1,9 @@
-"""Families -> batches: four windows of each excerpt, two sub-mixes of each window, and the pitch classes they play."""
+"""Families -> batches: five windows of each excerpt, two sub-mixes of each window, and the pitch classes they play."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,11 +14,14 @@ from cocola_lib.families.sound import equalised, level, recorded
 from cocola_lib.features import hps_log_mel
 
 N_SAMPLES = int(WINDOW_S * RATE)
-SETS = 4  # windows per family: as it is, transposed, late, and elsewhere
+SETS = 5  # windows per family: as it is, transposed, late by part of a beat, late by less, and elsewhere
 TRANSPOSED = 1  # the second of them
-JITTER_S = 0.025  # each sub-mix is early or late by up to this: players are not machines
+JITTER_S = 0.02  # each sub-mix is early or late by up to this: players are not machines
 BEATS = (0.25, 0.5, 0.75, 1.0, 1.5)  # how late the third window is
 BEAT_SHARES = (0.2, 0.4, 0.2, 0.08, 0.12)
+LATE_S = (0.07, 0.18)  # and the fourth: later than any player may be
+SEMITONES = (-3, -2, -1, 0, 0, 0, 0, 1, 2, 3)  # a whole family is played faster and higher, or slower and lower
+KEPT = 100  # draws of each mask that wait to be heard a second time
 
 
 class Family:
@@ -39,18 +43,19 @@ class Family:
         beat = 60 / self.tempo_bpm
         return beat / 2 ** max(0, int(np.ceil(np.log2(beat / 0.8))))
 
-    def clip(self, variant, stems, start_s, gains):
-        """The sub-mix of some stems for 5 s: (N,) float32."""
-        start = int(np.clip(start_s * RATE, 0, self.audio.shape[2] - N_SAMPLES))
-        stems = self.audio[variant, stems, start : start + N_SAMPLES].astype(np.float32)
-        return (stems * gains[:, None]).sum(axis=0) / 32768
+    def clip(self, variant, stems, start_s, gains, raised=0):
+        """The sub-mix of some stems for 5 s, as from a tape that runs faster by `raised` semitones: (N,) float32."""
+        n = N_SAMPLES if not raised else int(N_SAMPLES * speed(raised)) + 1
+        start = int(np.clip(start_s * RATE, 0, self.audio.shape[2] - n))
+        mix = (self.audio[variant, stems, start : start + n].astype(np.float32) * gains[:, None]).sum(axis=0) / 32768
+        return np.interp(np.arange(N_SAMPLES) * speed(raised), np.arange(n), mix).astype(np.float32) if raised else mix
 
-    def roll(self, variant, stems, start_s):
+    def roll(self, variant, stems, start_s, raised=0):
         """Pitch classes that some stems play in a window: (12, 63) of 0 and 1."""
         semitones, factor = self.variants[variant]
-        frames = (start_s + np.arange(STEPS) * STEP_S) * factor * ROLL_HZ
+        frames = (start_s + np.arange(STEPS) * STEP_S * speed(raised)) * factor * ROLL_HZ
         frames = np.clip(frames.astype(int), 0, self.rolls.shape[2] - 1)
-        return np.roll(self.rolls[stems].max(axis=0)[:, frames], semitones, axis=0)
+        return np.roll(self.rolls[stems].max(axis=0)[:, frames], semitones + raised, axis=0)
 
     def sounding(self, start_s):
         """Stems that sound in both halves of a window of the first variant."""
@@ -60,13 +65,18 @@ class Family:
         return np.flatnonzero((x.mean(1) > 60) & (x[:, :half].max(1) > 300) & (x[:, half:].max(1) > 300))
 
 
+def speed(raised):
+    """Of a tape that plays so many semitones higher."""
+    return 2 ** (raised / 12)
+
+
 @dataclass(frozen=True)
 class Draw:
-    """Four windows of a family, each as two sub-mixes.
+    """Five windows of a family, each as two sub-mixes.
 
     Attributes:
-        clips: 2 lists (sides) of 4 waveforms (N,).
-        rolls: (2, 4, 12, 63) pitch classes.
+        clips: 2 lists (sides) of 5 waveforms (N,).
+        rolls: (2, 5, 12, 63) pitch classes.
         pitched: does each side play notes?
     """
 
@@ -76,9 +86,11 @@ class Draw:
 
 
 def draw(family, rng):
-    """Draw four windows of a family with the same two sets of stems; None where too little sounds."""
+    """Draw five windows of a family with the same two sets of stems; None where too little sounds."""
+    raised = int(rng.choice(SEMITONES))
+    last = LENGTH_S - WINDOW_S * speed(raised)
     for _ in range(6):
-        start = rng.uniform(0.05, LENGTH_S - WINDOW_S - 0.05)
+        start = rng.uniform(0.05, last - 0.05)
         stems = rng.permutation(family.sounding(start))
         if len(stems) >= 2:
             break
@@ -87,14 +99,14 @@ def draw(family, rng):
     n = int(rng.integers(2, len(stems) + 1))
     cut = int(rng.integers(1, n))
     sides = stems[:cut], stems[cut:n]
-    windows = _windows(family, start, rng)
+    windows = _windows(family, start, last, rng)
     clips, rolls = ([], []), np.zeros((2, SETS, 12, STEPS), np.uint8)
     for side, stems in enumerate(sides):
         same_mix, gains = rng.random() < 0.5, _gains(len(stems), rng)
         for i, (variant, at) in enumerate(windows):
             mix = gains if same_mix else _gains(len(stems), rng)
-            clips[side].append(family.clip(variant, stems, at + rng.uniform(-JITTER_S, JITTER_S), mix))
-            rolls[side, i] = family.roll(variant, stems, at)
+            clips[side].append(family.clip(variant, stems, at + rng.uniform(-JITTER_S, JITTER_S), mix, raised))
+            rolls[side, i] = family.roll(variant, stems, at, raised)
     if min(level(clip) for side in clips for clip in side) < 3e-4:
         return None
     pitched = tuple(bool(rolls[side, 0].any()) for side in (0, 1))
@@ -105,14 +117,11 @@ def _gains(n, rng):
     return np.float32(10 ** (rng.uniform(-4, 4, n) / 20))
 
 
-def _windows(family, start, rng):
-    """[(variant, start in s)]: as it is; transposed; late by part of a beat; and another tempo or place."""
+def _windows(family, start, last, rng):
+    """[(variant, start in s)]: as it is; transposed; late by part of a beat; by less; and another tempo or place."""
     delta = family.beat_s * rng.choice(BEATS, p=BEAT_SHARES)
-    delta = family.beat_s / 2 if delta < 0.1 else delta
-    last = LENGTH_S - WINDOW_S
-    later = (start + delta < last and rng.random() < 0.5) or start < delta
-    late = start + delta if later else start - delta
-    windows = [(0, start), (TRANSPOSED, start), (0, late)]
+    late = _moved(start, family.beat_s / 2 if delta < 0.1 else delta, last, rng)
+    windows = [(0, start), (TRANSPOSED, start), (0, late), (0, _moved(start, rng.uniform(*LATE_S), last, rng))]
     places = [at for at in rng.uniform(0, last, 3) if abs(at - start) > 2.5 and abs(at - late) > 1.5]
     if len(family.variants) > 2 and rng.random() < 0.7:
         windows.append((2, min(start / family.variants[2][1], last - 0.1)))
@@ -121,15 +130,24 @@ def _windows(family, start, rng):
     return windows
 
 
+def _moved(start, by, last, rng):
+    """Later or earlier, as the excerpt allows."""
+    later = (start + by < last and rng.random() < 0.5) or start < by
+    return start + by if later else start - by
+
+
 class Batches(IterableDataset):
     """Endless batches of families, each family with one mask.
 
     Args:
         folder: of families.
         n: families per batch that keep both channels, only the harmonic and only the percussive one. A batch has
-            K = 4 * sum(n) windows.
+            K = SETS * sum(n) windows.
         seed: of the draws; loader processes get their own.
         clean: share of clips left as rendered.
+
+    Sound costs more time than a step of training. So half of the draws are heard a second time, dozens of batches
+    later, among other families and through other equalisers.
     Yields:
         features (2 K, C, M, T) float16 dB: all first sides, then all second; rolls (2 K, 12, 63) uint8; pitched
         (families, 2) bool.
@@ -148,14 +166,27 @@ class Batches(IterableDataset):
             torch.set_num_threads(1)
             numba.set_num_threads(1)
         rng = np.random.default_rng([self.seed, worker.id if worker else 0])
-        families = [Family(file) for file in self.files]
+        families, kept = [Family(file) for file in self.files], [[] for _ in self.n]
         while True:
-            draws = [self._one(families, mask, rng) for mask, n in enumerate(self.n) for _ in range(n)]
-            clips = [clip for side in (0, 1) for d in draws for clip in d.clips[side]]
-            clips = [clip if rng.random() < self.clean else recorded(clip, rng) for clip in clips]
-            features = equalised(hps_log_mel(torch.from_numpy(np.stack(clips))), rng)
-            rolls = torch.from_numpy(np.concatenate([d.rolls[side] for side in (0, 1) for d in draws]))
-            yield features.half(), rolls, torch.tensor([d.pitched for d in draws])
+            batch = self._batch(families, kept, rng)
+            features = equalised(torch.cat([heard.features[side] for side in (0, 1) for heard in batch]).float(), rng)
+            rolls = torch.from_numpy(np.concatenate([heard.rolls[side] for side in (0, 1) for heard in batch]))
+            yield features.half(), rolls, torch.tensor([heard.pitched for heard in batch])
+
+    def _batch(self, families, kept, rng):
+        """Families in the order of the masks: those heard before, if enough wait, and new ones."""
+        batch = []
+        for mask, (n, waiting) in enumerate(zip(self.n, kept, strict=True)):
+            again = [waiting.pop(rng.integers(KEPT)) for _ in range(n // 2)] if len(waiting) >= KEPT + n // 2 else []
+            new = [self._listen(self._one(families, mask, rng), rng) for _ in range(n - len(again))]
+            waiting += new[: n // 2]
+            batch += again + new
+        return batch
+
+    def _listen(self, drawn, rng):
+        clips = [clip if rng.random() < self.clean else recorded(clip, rng) for side in drawn.clips for clip in side]
+        features = hps_log_mel(torch.from_numpy(np.stack(clips))).half()
+        return _Heard(features.unflatten(0, (2, SETS)), drawn.rolls, drawn.pitched)
 
     def _one(self, families, mask, rng):
         """A draw; for the harmonic mask mostly one with notes on both sides."""
@@ -163,3 +194,9 @@ class Batches(IterableDataset):
             drawn = draw(families[rng.integers(len(families))], rng)
             if drawn and (mask != 1 or all(drawn.pitched) or rng.random() < 0.2):
                 return drawn
+
+
+class _Heard(NamedTuple):
+    features: torch.Tensor  # (2, SETS, C, M, T) float16 dB
+    rolls: np.ndarray  # (2, SETS, 12, 63)
+    pitched: tuple[bool, bool]

@@ -10,26 +10,31 @@ import torch
 
 from cocola_lib import calibration, checkpoints, miniatures
 from cocola_lib.encoder import Cocola
-from cocola_lib.families.train import CONFIG, LOG, MATERIAL, STATE
+from cocola_lib.families.train import CONFIGS, LOG, MATERIAL, STATE
 from cocola_lib.scoring import Scorer
 
 CARD, TABLE = "README.md", "log.csv"
 CALIBRATION_PAIRS = 96  # per miniature, of its validation split
 
-CARD_TEXT = """# hps-all-time
+ABOUT = {
+    "hps-all-time": """Features of the paper (HPS, two channels of 64 mel bands); backbone `columns`, head `musical`:
+  512 numbers, of which 320 keep rhythm, 180 harmony and 12 key (`cocola_lib/backbones.py`, `cocola_lib/heads.py`).
+  What `Scorer()` uses. Beside Eq. 3 it was asked for the pitch classes that sound.""",
+    "hps-all": """The paper's: HPS features, EfficientNet-B0 with average pooling, 512 numbers, a free W; started
+  from a projection whitened on data and W = 0.01 I, without which it learns nothing within hours here.""",
+}
+CARD_TEXT = """# {model}
 
-Scores whether two sub-mixes belong together; what `Scorer()` uses. {parameters:.1f} million parameters, {size:.1f} MB
-in float16.
+Scores whether two sub-mixes belong together. {parameters:.1f} million parameters, {size:.1f} MB in float16.
 
-- **Model.** Features of the paper (HPS, two channels of 64 mel bands); backbone `columns`, head `musical`: 512 numbers,
-  of which 256 keep rhythm, 240 harmony and 16 key (`cocola_lib/backbones.py`, `cocola_lib/heads.py`).
+- **Model.** {about}
 - **Training.** {steps:,} steps of {k} windows, {minutes:.0f} minutes on two CPU cores, {parts} part(s); Eq. 3 in both
-  directions over the windows of one mask, and a loss on pitch classes. `python -m cocola_lib.families` makes the
-  material and the model.{note}
+  directions over the windows of one mask. `python -m cocola_lib.families` makes the material and the model.{note}
 - **What it heard.** {families:,} excerpts of 13 s ({sources}), rendered from notes with the soundfonts
   TimGM6mb and FluidR3 GM: the project's own band (styles of the training split), Bach chorales (training split), works
   by people from music21's corpus, and accompaniments by MMA. Each as it is, transposed, and some at another tempo;
-  windows late by part of a beat; sub-mixes up to 25 ms apart; gain, equaliser, drive, room and noise at random.
+  windows late by part of a beat
+  or by 70 to 180 ms; sub-mixes up to 20 ms early or late; speed, gain, equaliser, drive, room and noise at random.
 - **What it cannot know.** No recording of a person, no voice, no lyrics, no electronic production: all it heard is
   General MIDI at 16 kHz. It hears whether pitches and onsets fit, not whether a part is well played or fits in style.
   Scores of this checkpoint cannot be compared with those of another; use the calibrated reading.
@@ -54,7 +59,7 @@ def export(run, folder, note=""):
     state = torch.load(run / STATE, weights_only=True)
     log = pd.DataFrame(json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines())
     material = json.loads((run / MATERIAL).read_text(encoding="utf-8"))
-    model = Cocola(CONFIG)
+    model = Cocola(CONFIGS[material["model"]])
     model.load_state_dict(state["average"])
     minutes = state["spent"] / 60
     training = {"steps": state["step"], "minutes": round(minutes, 1), "seed": material["seed"], "k": material["k"]}
@@ -64,6 +69,8 @@ def export(run, folder, note=""):
     calibration.store(folder, calibration.calibrate(Scorer.from_checkpoint(folder), pairs, name, groups))
     log.assign(split="train").to_csv(folder / TABLE, index=False)
     card = CARD_TEXT.format(
+        model=material["model"],
+        about=ABOUT[material["model"]],
         parameters=sum(p.numel() for p in model.parameters()) / 1e6,
         size=(folder / checkpoints.WEIGHTS).stat().st_size / 1e6,
         steps=state["step"],

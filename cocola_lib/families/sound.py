@@ -5,10 +5,10 @@ import functools
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.signal import fftconvolve
 
 from cocola_lib.families import RATE
 
-ROOM_FFT = 1 << 17  # the window and its room, in one transform
 SILENCE_DB = -80.0  # floor of the features
 
 
@@ -62,7 +62,7 @@ def _in_a_room(x, rng):
     response = _noise(rng, n) * 10 ** (-3 * np.arange(n) / n)
     if rng.random() < 0.5:
         response = np.convolve(response, np.ones(4) / 4)[:n]
-    return np.fft.irfft(np.fft.rfft(x, ROOM_FFT) * np.fft.rfft(response, ROOM_FFT), ROOM_FFT)[: len(x)]
+    return fftconvolve(x, response.astype(np.float32))[: len(x)]
 
 
 @functools.cache

@@ -1,8 +1,8 @@
-"""Batches of families -> weights of `hps-all-time`, the bundled model.
+"""Batches of families -> weights of the bundled models, `hps-all-time` and `hps-all`.
 
-The loss is Eq. 3 in both directions, over the windows that share a mask, plus a smaller one that asks the encoder for
-the pitch classes that sound (known: clips are rendered from notes). AdamW, cosine decay over the time given, a moving
-average of the weights. It stops after `minutes`, saves every few of them, and goes on from there.
+The loss is Eq. 3 in both directions, over the windows that share a mask; for `hps-all-time` plus one that asks the
+encoder for the pitch classes that sound (known: clips are rendered from notes). AdamW, cosine decay over the time
+given, a moving average of the weights. It stops after `minutes`, saves every few of them, and goes on from there.
 """
 
 import copy
@@ -23,7 +23,7 @@ from cocola_lib.families.draw import SETS, TRANSPOSED, Batches
 from cocola_lib.features import MODES
 from cocola_lib.loss import contrastive_loss
 
-CONFIG = ModelConfig(backbone="columns", pooling="musical")
+CONFIGS = {"hps-all-time": ModelConfig(backbone="columns", pooling="musical", time_steps=64), "hps-all": ModelConfig()}
 STATE, LOG, MATERIAL = "last.pt", "log.jsonl", "material.json"
 MASKS = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])  # of each of MODES: channels that stay
 WARM_UP = 100  # steps
@@ -32,7 +32,16 @@ EMA_DECAY = 0.998
 
 
 def train(
-    folder, families, minutes, n=(7, 5, 3), learning_rate=2e-3, pitch_weight=4.0, seed=0, save_every=200, start=None
+    folder,
+    families,
+    minutes,
+    name="hps-all-time",
+    n=(6, 4, 2),
+    learning_rate=2e-3,
+    pitch_weight=4.0,
+    seed=0,
+    save_every=200,
+    start=None,
 ):
     """Train, or go on where the folder's last state left off.
 
@@ -40,9 +49,10 @@ def train(
         folder: gets `last.pt`, `log.jsonl`, and `material.json`: what was heard.
         families: folder made by `render.make`.
         minutes: of training in all, over every restart; the learning rate falls to 2 % by then.
-        n: families per batch of each mask; K = 4 * sum(n) windows.
-        pitch_weight: of the loss on pitch classes. It must count: at 0.5 it is drowned by Eq. 3's gradient, and
-            after 700 steps the encoder knows no pitch at all.
+        name: of the model, see `CONFIGS`.
+        n: families per batch of each mask; K = SETS * sum(n) windows.
+        pitch_weight: of the loss on pitch classes, where the model has a reading of them. It must count: at 0.5 it
+            is drowned by Eq. 3's gradient, and after 700 steps the encoder knows no pitch at all.
         seed: of weights and draws; a restart draws on from another place.
         save_every: steps.
         start: a checkpoint to begin from, such as the bundled one; None: from nothing.
@@ -52,11 +62,11 @@ def train(
     torch.manual_seed(seed)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    model = checkpoints.load(start)[0] if start else Cocola(CONFIG)
+    model = checkpoints.load(start)[0] if start else Cocola(CONFIGS[name])
     state = torch.load(folder / STATE, weights_only=True) if (folder / STATE).exists() else None
     step, spent = (state["step"], state["spent"]) if state else (0, 0.0)
     drawn = Batches(families, n, seed + step)
-    _note(folder / MATERIAL, drawn, seed)
+    _note(folder / MATERIAL, drawn, name, seed, start)
     # spawned: a forked worker may wait for ever for threads that only its parent had
     loader = DataLoader(drawn, batch_size=None, num_workers=1, prefetch_factor=3, multiprocessing_context="spawn")
     batches = iter(loader)
@@ -81,7 +91,7 @@ def train(
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         step += 1
-        _follow(average, model, min(EMA_DECAY, (step + 1) / (step + 20)))
+        follow(average, model, min(EMA_DECAY, (step + 1) / (step + 20)))
         spent, last = spent + time.monotonic() - last, time.monotonic()
         if step % 20 == 0 or spent >= 60 * minutes:
             with (folder / LOG).open("a", encoding="utf-8") as log:
@@ -112,17 +122,19 @@ class Losses:
         mask = torch.cat([self.mask, self.mask])
         masked = features.float() * MASKS[mask][:, :, None, None]
         with torch.autocast("cpu", torch.bfloat16):
-            h, logits = model.head.read(model.pooled(masked))
+            pooled = model.pooled(masked)
+            h, logits = model.head.read(pooled) if hasattr(model.head, "read") else (model.head(pooled), None)
         h1, h2 = h.float().chunk(2)
         similarities = model.similarity(h1, h2).masked_fill(self.excluded(pitched), -torch.inf)
-        loss = contrastive_loss(similarities, both_ways=True)
-        heard = (mask != 2) & pitched.T.repeat_interleave(SETS, dim=1).flatten()  # sides whose notes can be heard
-        pitch = F.binary_cross_entropy_with_logits(logits[heard].float(), rolls[heard].float())
+        total = loss = contrastive_loss(similarities, both_ways=True)
         found = (similarities.argmax(dim=1) == torch.arange(len(similarities))).float()
-        accuracy = {f"accuracy {mode}": found[self.mask == i] for i, mode in enumerate(MODES)}
-        values = {"loss": loss, "pitch loss": pitch, "accuracy": found} | accuracy
-        values = {name: round(float(value.detach().mean()), 4) for name, value in values.items()}
-        return loss + self.pitch_weight * pitch, values
+        values = {"loss": loss, "accuracy": found}
+        values |= {f"accuracy {mode}": found[self.mask == i] for i, mode in enumerate(MODES)}
+        if logits is not None:
+            heard = (mask != 2) & pitched.T.repeat_interleave(SETS, dim=1).flatten()  # sides whose notes can be heard
+            values["pitch loss"] = F.binary_cross_entropy_with_logits(logits[heard].float(), rolls[heard].float())
+            total = loss + self.pitch_weight * values["pitch loss"]
+        return total, {name: round(float(value.detach().mean()), 4) for name, value in values.items()}
 
     def excluded(self, pitched):
         """(K, K) bool: pairs that are neither true nor false. Those of other masks; and a window against its own
@@ -145,16 +157,18 @@ def _schedule(step, share):
 
 
 @torch.no_grad()
-def _follow(average, model, decay):
+def follow(average, model, decay):
+    """Let the average of a model's weights, and of its batch norm's statistics, come a step nearer to it."""
     for slow, fast in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
         slow.lerp_(fast, 1 - decay) if slow.dtype.is_floating_point else slow.copy_(fast)
 
 
-def _note(file, batches, seed):
-    """What a training hears, and in how many parts it ran."""
+def _note(file, batches, name, seed, start):
+    """What a training hears, what it began from, and in how many parts it ran."""
     before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"parts": 0}
     sources = Counter(path.name.split("-")[0] for path in batches.files)
-    about = {"seed": seed, "k": SETS * sum(batches.n), "families": len(batches.files), "sources": sources}
+    about = {"model": name, "seed": seed, "k": SETS * sum(batches.n), "families": len(batches.files)}
+    about |= {"sources": sources, "start": checkpoints.checkpoint_hash(start) if start else None}
     file.write_text(json.dumps(about | {"parts": before["parts"] + 1}) + "\n", encoding="utf-8")
 
 

@@ -1,0 +1,163 @@
+"""Which ideas teach most in the same minutes? `python -m cocola_lib.efficiency` makes the table that notebook 02 shows.
+
+Every idea is the plain recipe with one thing changed. All train for the same minutes on the same pairs of miniature
+songs, features computed beforehand, and are asked the same pairs of songs that none of them heard. A few minutes
+each: the table says what helps early, not what wins in the end.
+"""
+
+import copy
+import itertools
+import math
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+import typer
+
+from cocola_lib.contrastive import draw_modes, mask_pairs, part_groups
+from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
+from cocola_lib.evaluation import bootstrap_interval, hit_probability
+from cocola_lib.families.train import follow
+from cocola_lib.loss import contrastive_loss
+from cocola_lib.small_runs import LEARNING_RATE, Pool
+
+KS = (2, 16, 64)
+POOL_BATCHES, POOL_K = 60, 64  # 3,840 pairs to learn from
+TEST_K = 128
+EMA_DECAY = 0.99
+TABLE = Path(__file__).parent / "weights" / "efficiency.csv"
+
+
+@dataclass(frozen=True)
+class Idea:
+    """What is tried.
+
+    Attributes:
+        name: for the table.
+        config: of the model.
+        k: K.
+        measured_start: does the first batch set projection or whitening (`data_dependent_start`)?
+        both_ways: must positives find their anchors, too?
+        average: is a moving average of the weights what is asked in the end?
+        halved: share of the time that is spent on features of half the time resolution.
+    """
+
+    name: str
+    config: ModelConfig
+    k: int = 32
+    measured_start: bool = True
+    both_ways: bool = False
+    average: bool = False
+    halved: float = 0.0
+
+
+def ideas() -> list[Idea]:
+    """The paper's model as it is, and what may make it learn sooner."""
+    paper = ModelConfig(initial_w="normal", input_offset_db=0.0, input_scale_db=1.0)
+    b0, time_32, small = ModelConfig(), ModelConfig(pooling="time"), "mobilenetv3_small_050"
+    columns = ModelConfig(backbone="columns", pooling="time")
+    return [
+        Idea("B0, average, the paper's start", paper, measured_start=False),
+        Idea("B0, average, measured start", b0),
+        Idea("B0 at 80 ms, 16 steps x 32", replace(time_32, time_steps=16)),
+        Idea("B0 at 80 ms, 32 steps x 16", time_32),
+        Idea("B0 at 80 ms, 64 steps x 8", replace(time_32, time_steps=64)),
+        Idea("the same (32 x 16), loss in both directions", time_32, both_ways=True),
+        Idea("the same, K = 64", time_32, k=64),
+        Idea("the same, moving average of the weights", time_32, average=True),
+        Idea("the same, half the time resolution first", time_32, halved=0.5),
+        Idea("MobileNetV3-small at 80 ms, 32 x 16", replace(time_32, backbone=small)),
+        Idea("columns, 32 x 16", columns),
+        Idea("columns, 32 x 16, input not whitened", columns, measured_start=False),
+        Idea("columns, rhythm | harmony | key", replace(columns, pooling="musical", time_steps=64)),
+    ]
+
+
+def teach(idea: Idea, pool: Pool, minutes: float, seed: int = 0) -> tuple[Cocola, int]:
+    """Train for so many minutes by the clock, learning rate falling to nothing.
+
+    Returns:
+        (model in evaluation mode, steps).
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    model = Cocola(idea.config)
+    if idea.measured_start:
+        data_dependent_start(model, pool.features[:POOL_K].flatten(0, 1))
+    model = model.to(memory_format=torch.channels_last).train()
+    average = copy.deepcopy(model) if idea.average else model
+    optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    begun, k = time.monotonic(), min(idea.k, len(pool.features))
+    for step in itertools.count(1):
+        share = (time.monotonic() - begun) / (60 * minutes)
+        if share > 1 and step > 1:
+            return average.eval(), step - 1
+        optimiser.param_groups[0]["lr"] = LEARNING_RATE * (1 + math.cos(math.pi * min(1.0, share))) / 2
+        chosen = torch.from_numpy(rng.choice(len(pool.features), k, replace=False))
+        batch = pool.features[chosen].transpose(0, 1).flatten(0, 1)  # anchors, then positives
+        if share < idea.halved:
+            batch = F.avg_pool2d(batch, (1, 2))
+        modes = draw_modes("group", k, seed, step)
+        with torch.autocast("cpu", torch.bfloat16):
+            h = model.embed(mask_pairs(batch, modes))
+        similarities = part_groups(model.similarity(*h.float().chunk(2)), modes)
+        contrastive_loss(similarities, idea.both_ways).backward()
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        if idea.average:
+            follow(average, model, min(EMA_DECAY, step / (step + 10)))
+
+
+def ask(model: Cocola, pool: Pool) -> pd.DataFrame:
+    """How often the partner is found among K: k, accuracy, low, high (95 % over tracks); K up to the pool's size."""
+    with torch.no_grad():
+        sides = [torch.cat([model.embed(x) for x in pool.features[:, i].split(64)]) for i in (0, 1)]
+        similarities = model.similarity(*sides).numpy()
+    rows = []
+    for k in (k for k in KS if k <= len(similarities)):
+        hits = hit_probability(similarities, k)
+        low, high = bootstrap_interval(hits, pool.groups)
+        rows.append({"k": k, "accuracy": hits.mean(), "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def main(
+    minutes: Annotated[float, typer.Option(help="Of training, each idea.")] = 3,
+    out: Annotated[Path, typer.Option(help="The table, CSV; its provenance goes beside it.")] = TABLE,
+    size: Annotated[str, typer.Option(help="Of the miniatures.")] = "small",
+    seed: Annotated[int, typer.Option()] = 0,
+):
+    """Train every idea for the same minutes and write what each found; rows are written as they come."""
+    from cocola_lib import miniatures, runs
+    from cocola_lib.prepare import write_json
+    from cocola_lib.recipes import get_recipe
+    from cocola_lib.tracks import load_tracks
+
+    tracks = [t for name in miniatures.MODULES for t in load_tracks(miniatures.ensure(name, size=size))]
+    pool = Pool(
+        [t for t in get_recipe("hps-all").select(tracks) if t.split == "train"], POOL_K, POOL_BATCHES, seed=seed
+    )
+    tests = {
+        name: Pool([t for t in tracks if (t.dataset, t.split) == (name, "test")], TEST_K, 1, seed=1, noise_sigma=0.0)
+        for name in ("mini-cocochorales", "mini-slakh2100")
+    }
+    write_json(
+        out.with_suffix(".json"), runs.provenance(tracks, seed) | {"minutes": minutes, "pairs": len(pool.groups)}
+    )
+    found = []
+    for idea in ideas():
+        model, steps = teach(idea, pool, minutes, seed)
+        for name, test in tests.items():
+            found.append(ask(model, test).assign(variant=idea.name, dataset=name, minutes=minutes, steps=steps))
+        typer.echo(f"{idea.name}: {steps} steps, " + ", ".join(f"{t.accuracy[0]:.1%}" for t in found[-2:]))
+        columns = ["variant", "dataset", "k", "accuracy", "low", "high", "minutes", "steps"]
+        pd.concat(found)[columns].to_csv(out, index=False)
+
+
+if __name__ == "__main__":
+    typer.run(main)

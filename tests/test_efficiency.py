@@ -1,0 +1,61 @@
+"""Ideas are compared on equal terms: the same clock, the same pairs, and one thing changed."""
+
+import dataclasses
+import itertools
+
+import pandas as pd
+import pytest
+import torch
+from songs import SMALL, write_songs
+
+from cocola_lib import efficiency
+from cocola_lib.efficiency import Idea
+from cocola_lib.loss import contrastive_loss
+from cocola_lib.small_runs import Pool
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    return Pool(write_songs(tmp_path_factory.mktemp("songs"), n=6, seconds=12.0), 6, 2)
+
+
+def test_names_tell_ideas_apart_and_the_papers_model_is_among_them():
+    found = efficiency.ideas()
+    assert len({idea.name for idea in found}) == len(found)
+    assert not found[0].measured_start and found[0].config.pooling == "average"
+    assert found[0].config.initial_w == "normal"
+
+
+def test_an_idea_is_taught_until_its_time_is_over(pool, monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(efficiency.time, "monotonic", lambda: float(next(ticks)))  # a second per step
+    both_ways = []
+    monkeypatch.setattr(
+        efficiency, "contrastive_loss", lambda s, both: both_ways.append(both) or contrastive_loss(s, both)
+    )
+    model, steps = efficiency.teach(Idea("small", SMALL, k=6, both_ways=True), pool, 5 / 60)
+    assert steps == 5 and both_ways == [True] * 5 and not model.training
+
+
+def test_the_average_is_asked_not_what_it_follows(pool):
+    plain, _ = efficiency.teach(Idea("small", SMALL, k=6), pool, 1e-6)
+    average, _ = efficiency.teach(Idea("small", SMALL, k=6, average=True), pool, 1e-6)
+    assert not torch.equal(plain.head.projection.weight, average.head.projection.weight)
+
+
+def test_half_the_time_resolution_still_fits_the_head(pool):
+    _, steps = efficiency.teach(Idea("small", SMALL, k=6, halved=1.0), pool, 1e-6)
+    assert steps == 1
+
+
+def test_the_table_has_a_row_for_each_idea_test_set_and_k_and_says_what_made_it(tmp_path, monkeypatch):
+    two = [Idea("a", SMALL, k=6), Idea("b", dataclasses.replace(SMALL, time_steps=8), k=6)]
+    monkeypatch.setattr(efficiency, "ideas", lambda: two)
+    monkeypatch.setattr(efficiency, "POOL_BATCHES", 1)
+    monkeypatch.setattr(efficiency, "POOL_K", 6)
+    monkeypatch.setattr(efficiency, "TEST_K", 4)
+    efficiency.main(1e-6, tmp_path / "table.csv", "tiny")
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert list(table["variant"]) == ["a", "a", "b", "b"] and set(table["k"]) == {2}
+    assert table["accuracy"].between(0, 1).all() and (table["steps"] == 1).all()
+    assert '"git_commit"' in (tmp_path / "table.json").read_text(encoding="utf-8")
