@@ -170,6 +170,7 @@ def test_training_goes_on_from_its_last_state(folder, tmp_path):
         train.train(run, folder, minutes, n=(1, 1, 1), save_every=1)
     log = [json.loads(line) for line in (run / train.LOG).read_text().splitlines()]
     assert [row["step"] for row in log] == sorted({row["step"] for row in log})
+    assert {row["split"] for row in log} == {"train"}  # four families: none is kept for validation
     material = json.loads((run / train.MATERIAL).read_text())
     assert material == {
         "model": "hps-all-time",
@@ -185,6 +186,16 @@ def test_training_goes_on_from_its_last_state(folder, tmp_path):
     model = Cocola(train.CONFIGS["hps-all-time"])
     model.load_state_dict(state["average"])
     assert (model.backbone.whitening - torch.eye(128)).abs().max() > 0.1
+
+
+def test_some_families_are_kept_for_validation_and_their_figures_are_logged(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(draw, "VALID_EVERY", 2)
+    kept, heard = ({file.stem for file in draw.Batches(folder, valid=valid).files} for valid in (True, False))
+    assert len(kept) == len(heard) == 2 and not kept & heard
+    monkeypatch.setattr(train, "VALID_BATCHES", 1)
+    run = train.train(tmp_path / "run", folder, 0.0001, n=(1, 1, 1), save_every=1)
+    log = [json.loads(line) for line in (run / train.LOG).read_text().splitlines()]
+    assert [row["split"] for row in log] == ["train", "valid"] and 0 <= log[1]["accuracy"] <= 1
 
 
 def test_the_papers_encoder_is_trained_on_eq_3_alone(folder, tmp_path):
@@ -209,7 +220,7 @@ def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(folder
     assert Scorer.from_checkpoint(out).calibration.dataset == "noise"
     card = (out / export.CARD).read_text()
     assert "4 excerpts" in card and "A test." in card and "{" not in card
-    assert (out / export.TABLE).read_text().startswith("step,minutes,loss")
+    assert (out / export.TABLE).read_text().startswith("step,minutes,split,loss")
 
 
 # Music from outside

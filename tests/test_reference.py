@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from cocola_lib import paper, reference
+from cocola_lib import checkpoints, paper, reference
 from cocola_lib.runs import REPO
 
 NOTEBOOKS = REPO / "notebooks"
@@ -62,6 +62,11 @@ def test_the_models_of_the_run_do_not_count(tmp_path):
     (tmp_path / "models" / "x" / "model.safetensors").write_bytes(bytes(3_000_000))
     (tmp_path / "results.json").write_bytes(bytes(2_000_000))
     assert reference.megabytes(tmp_path) == 2.0
+
+
+def test_music_from_outside_was_measured_with_the_bundled_weights():
+    found = pd.read_csv(reference.OUTSIDE)["checkpoint"].unique()
+    assert found.tolist() == [checkpoints.checkpoint_hash(reference.BUNDLED)]
 
 
 def entries_of_now():

@@ -21,6 +21,7 @@ BEATS = (0.25, 0.5, 0.75, 1.0, 1.5)  # how late the third window is
 BEAT_SHARES = (0.2, 0.4, 0.2, 0.08, 0.12)
 LATE_S = (0.07, 0.18)  # and the fourth: later than any player may be
 SEMITONES = (-3, -2, -1, 0, 0, 0, 0, 1, 2, 3)  # a whole family is played faster and higher, or slower and lower
+VALID_EVERY = 40  # families
 KEPT = 100  # draws of each mask that wait to be heard a second time
 
 
@@ -145,6 +146,7 @@ class Batches(IterableDataset):
             K = SETS * sum(n) windows.
         seed: of the draws; loader processes get their own.
         clean: share of clips left as rendered.
+        valid: draw from the families that are kept for validation, every fortieth, instead of from the others.
 
     Sound costs more time than a step of training. So half of the draws are heard a second time, dozens of batches
     later, among other families and through other equalisers.
@@ -153,9 +155,11 @@ class Batches(IterableDataset):
         (families, 2) bool.
     """
 
-    def __init__(self, folder, n=(7, 5, 3), seed=0, clean=0.15):
-        self.files, self.n, self.seed, self.clean = sorted(Path(folder).glob("*.json")), n, seed, clean
-        if not self.files:
+    def __init__(self, folder, n=(6, 4, 2), seed=0, clean=0.15, valid=False):
+        self.n, self.seed, self.clean = n, seed, clean
+        files = enumerate(sorted(Path(folder).glob("*.json")), 1)
+        self.files = [file for i, file in files if (i % VALID_EVERY == 0) == valid]
+        if not self.files and not valid:
             raise FileNotFoundError(f"{folder}: no families; make some: python -m cocola_lib.families make {folder}")
 
     def __iter__(self):

@@ -67,7 +67,7 @@ def export(run, folder, note=""):
     checkpoints.save(folder, copy.deepcopy(model).half(), training, provenance={"note": note})
     name, pairs, groups = validation_pairs()
     calibration.store(folder, calibration.calibrate(Scorer.from_checkpoint(folder), pairs, name, groups))
-    log.assign(split="train").to_csv(folder / TABLE, index=False)
+    log.to_csv(folder / TABLE, index=False)
     card = CARD_TEXT.format(
         model=material["model"],
         about=ABOUT[material["model"]],

@@ -6,6 +6,7 @@ given, a moving average of the weights. It stops after `minutes`, saves every fe
 """
 
 import copy
+import itertools
 import json
 import math
 import os
@@ -28,6 +29,7 @@ STATE, LOG, MATERIAL = "last.pt", "log.jsonl", "material.json"
 MASKS = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])  # of each of MODES: channels that stay
 WARM_UP = 100  # steps
 MAX_NORM = 5.0  # of the gradient
+VALID_BATCHES = 4
 EMA_DECAY = 0.998
 
 
@@ -67,9 +69,9 @@ def train(
     step, spent = (state["step"], state["spent"]) if state else (0, 0.0)
     drawn = Batches(families, n, seed + step)
     _note(folder / MATERIAL, drawn, name, seed, start)
-    # spawned: a forked worker may wait for ever for threads that only its parent had
-    loader = DataLoader(drawn, batch_size=None, num_workers=1, prefetch_factor=3, multiprocessing_context="spawn")
-    batches = iter(loader)
+    held_back = Batches(families, n, valid=True)
+    valid = list(itertools.islice(_load(held_back), VALID_BATCHES)) if held_back.files else []
+    batches = _load(drawn)
     if not state and not start:
         data_dependent_start(model, next(batches)[0].float())
     model = model.to(memory_format=torch.channels_last)
@@ -93,12 +95,14 @@ def train(
         step += 1
         follow(average, model, min(EMA_DECAY, (step + 1) / (step + 20)))
         spent, last = spent + time.monotonic() - last, time.monotonic()
+        at = {"step": step, "minutes": round(spent / 60, 2)}
         if step % 20 == 0 or spent >= 60 * minutes:
-            with (folder / LOG).open("a", encoding="utf-8") as log:
-                log.write(json.dumps({"step": step, "minutes": round(spent / 60, 2)} | values) + "\n")
+            _write(folder / LOG, at | {"split": "train"} | values)
         if step % save_every == 0 or spent >= 60 * minutes:
             states = {"model": model, "average": average, "optimiser": optimiser}
             _save(folder, {k: v.state_dict() for k, v in states.items()} | {"step": step, "spent": spent})
+            if valid:
+                _write(folder / LOG, at | {"split": "valid"} | _validate(losses, average, valid))
     return folder
 
 
@@ -142,6 +146,24 @@ class Losses:
         deaf = (~pitched.all(dim=1))[self.family] | (self.mask == 2)
         twins = (self.family[:, None] == self.family) & (self.transposed[:, None] != self.transposed)
         return (self.mask[:, None] != self.mask) | (twins & deaf[:, None])
+
+
+def _load(batches):
+    """Batches from a process of their own. Spawned: a forked one may wait for ever for threads that only its parent
+    had; and not here: numba's threads beside torch's make a step ten times slower."""
+    loader = DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=3, multiprocessing_context="spawn")
+    return iter(loader)
+
+
+@torch.no_grad()
+def _validate(losses, average, valid):
+    found = [losses(average, *batch)[1] for batch in valid]
+    return {name: round(sum(values[name] for values in found) / len(found), 4) for name in found[0]}
+
+
+def _write(log, row):
+    with log.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
 
 
 def _optimiser(model, learning_rate):
