@@ -3,9 +3,8 @@
 import multiprocessing
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import click
 import typer
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
@@ -32,7 +31,7 @@ def train(
     folder: Annotated[Path, typer.Argument(help="Gets the state and the log; goes on from what is there.")],
     families: Annotated[Path, typer.Argument(help="Folder of families.")],
     minutes: Annotated[float, typer.Option(help="Of training in all, over every restart.")] = 120,
-    model: Annotated[str, typer.Option(click_type=click.Choice(["hps-all-time", "hps-all"]))] = "hps-all-time",
+    model: Annotated[Literal["hps-all-time", "hps-all"], typer.Option(help="Which.")] = "hps-all-time",
     seed: Annotated[int, typer.Option(help="Of weights and draws.")] = 0,
     start: Annotated[Path | None, typer.Option(help="A checkpoint to begin from.", show_default="nothing")] = None,
 ):
