@@ -1,12 +1,18 @@
 """The reference set: a run to read without running anything, in `outputs/reference/` (`make reference`).
 
-`python -m cocola_lib.reference` fills the README's tables from it, and refuses one that is older than the notebooks.
+`python -m cocola_lib.reference` makes it small enough to be committed and fills the README's tables from it; it refuses
+one that is older than the notebooks.
 """
 
+import base64
+import io
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
+import soundfile
+from PIL import Image
 
 from cocola_lib import paper, plots
 from cocola_lib.lineup import CONTROL, PAPER_ROWS
@@ -18,6 +24,7 @@ RESULTS = FOLDER / "results.json"
 README = REPO / "README.md"
 OUTSIDE = BUNDLED / "outside.csv"  # python -m cocola_lib.families outside
 MAX_MB = 15  # of everything that is committed, so that a clone stays small
+NOT_COMMITTED = ("models", "embeddings", "listening")
 SMALL = "small "  # how notebook 03 names the rows of Table I that are trained in seconds
 
 
@@ -39,9 +46,38 @@ def stale(notebooks: Path, folder: Path) -> list[str]:
 
 
 def megabytes(folder: Path) -> float:
-    """Size of the reference set, without the models, which are not committed."""
-    files = (p for p in folder.rglob("*") if p.is_file() and "models" not in p.relative_to(folder).parts)
+    """Size of the reference set, without what is not committed."""
+    files = (p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in NOT_COMMITTED)
     return sum(p.stat().st_size for p in files) / 1e6
+
+
+def compress(folder: Path) -> None:
+    """Make executed notebooks and figures smaller: pictures in 256 colours, players in MP3 instead of FLAC."""
+    for path in folder.glob("figures/*.png"):
+        path.write_bytes(_fewer_colours(path.read_bytes()))
+    for path in folder.glob("*.ipynb"):
+        text = path.read_text(encoding="utf-8")
+        text = re.sub(r'(?<="image/png": ")[\w+/=]+', lambda found: _recoded(found[0], _fewer_colours), text)
+        flac = r"data:audio/flac;base64,([\w+/=]+)"
+        text = re.sub(flac, lambda found: "data:audio/mpeg;base64," + _recoded(found[1], _mp3), text)
+        path.write_text(text, encoding="utf-8")
+
+
+def _recoded(data: str, change) -> str:
+    return base64.b64encode(change(base64.b64decode(data))).decode("ascii")
+
+
+def _fewer_colours(png: bytes) -> bytes:
+    out = io.BytesIO()
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    return min(png, out.getvalue(), key=len)
+
+
+def _mp3(flac: bytes) -> bytes:
+    out = io.BytesIO()
+    soundfile.write(out, *soundfile.read(io.BytesIO(flac)), format="MP3", subtype="MPEG_LAYER_III")
+    return out.getvalue()
 
 
 def table(entries: dict) -> str:
@@ -188,10 +224,11 @@ def blocks() -> dict[str, str]:
 
 
 def main() -> None:
-    """Fill the README from the reference run."""
+    """Make the reference run smaller and fill the README from it."""
     old = stale(REPO / "notebooks", FOLDER)
     if old:
         raise SystemExit(f"error: outputs/reference is older than {', '.join(old)}; make reference")
+    compress(FOLDER)
     README.write_text(fill(README.read_text(encoding="utf-8"), blocks()), encoding="utf-8")
     print(f"README.md: tables filled; outputs/reference: {megabytes(FOLDER):.1f} of {MAX_MB} MB")
 

@@ -1,12 +1,18 @@
 """The reference set is small, no older than the notebooks, and the README's table says what it holds."""
 
+import base64
+import io
 import json
 import shutil
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
+from PIL import Image
 
-from cocola_lib import checkpoints, paper, reference
+from cocola_lib import checkpoints, listen, paper, reference
 from cocola_lib.runs import REPO
 
 NOTEBOOKS = REPO / "notebooks"
@@ -57,11 +63,38 @@ def test_a_notebook_that_was_not_executed_is_named(executed):
     assert reference.stale(sources, folder) == ["00_start_here.ipynb"]
 
 
-def test_the_models_of_the_run_do_not_count(tmp_path):
-    (tmp_path / "models" / "x").mkdir(parents=True)
-    (tmp_path / "models" / "x" / "model.safetensors").write_bytes(bytes(3_000_000))
+def test_what_is_not_committed_does_not_count(tmp_path):
+    for name in ("models/x/model.safetensors", "embeddings/04.npz", "listening/test.db"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(bytes(3_000_000))
     (tmp_path / "results.json").write_bytes(bytes(2_000_000))
     assert reference.megabytes(tmp_path) == 2.0
+    ignored = (REPO / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {f"outputs/reference/{name}/" for name in reference.NOT_COMMITTED} <= set(ignored)
+
+
+def test_compression_keeps_what_is_seen_and_heard(tmp_path):
+    (tmp_path / "figures").mkdir()
+    figure, ax = plt.subplots()
+    ax.imshow(np.random.default_rng(0).random((30, 30)), cmap="magma")
+    path = tmp_path / "figures" / "x.png"
+    figure.savefig(path)
+    plt.close(figure)
+    before = np.asarray(Image.open(path).convert("RGB"), float)
+    size = path.stat().st_size
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    tone = 0.3 * np.sin(np.arange(80_000) / 20).astype(np.float32)
+    outputs = [{"data": {"image/png": data + "\n", "text/html": listen.audio_tag(tone, "a tone")}}]
+    (tmp_path / "00_x.ipynb").write_text(json.dumps({"cells": [{"outputs": outputs}]}))
+    reference.compress(tmp_path)
+    assert path.stat().st_size < size
+    assert np.abs(np.asarray(Image.open(path).convert("RGB"), float) - before).mean() < 3
+    found = json.loads((tmp_path / "00_x.ipynb").read_text())["cells"][0]["outputs"][0]["data"]
+    assert base64.b64decode(found["image/png"]) == path.read_bytes()
+    mp3 = base64.b64decode(found["text/html"].split("audio/mpeg;base64,")[1].split('"')[0])
+    heard, rate = soundfile.read(io.BytesIO(mp3))
+    assert rate == 16_000 and len(heard) == len(tone)
+    assert np.corrcoef(heard, tone)[0, 1] > 0.99 and len(mp3) < 40_000
 
 
 def test_music_from_outside_was_measured_with_the_bundled_weights():
