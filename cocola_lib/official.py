@@ -197,8 +197,15 @@ class _Inert:
     __setstate__ = __setitem__ = append = extend = add = _ignore
 
 
+def _member(_, name):
+    """An Enum member as Python 3.11.0 to 3.11.3 pickles it: by its name, which is its value in capitals."""
+    return _Inert(str(name).lower())
+
+
 class _Reader(pickle.Unpickler):
     def find_class(self, module, name):
+        if name == "getattr" and module in ("builtins", "__builtin__"):
+            return _member
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter"):

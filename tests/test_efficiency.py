@@ -8,7 +8,7 @@ import pytest
 import torch
 from songs import SMALL, write_songs
 
-from cocola_lib import efficiency
+from cocola_lib import efficiency, miniatures, tracks
 from cocola_lib.efficiency import Idea
 from cocola_lib.loss import contrastive_loss
 from cocola_lib.small_runs import Pool
@@ -49,12 +49,16 @@ def test_half_the_time_resolution_still_fits_the_head(pool):
 
 
 def test_the_table_has_a_row_for_each_idea_test_set_and_k_and_says_what_made_it(tmp_path, monkeypatch):
+    songs = write_songs(tmp_path / "songs", n=6, seconds=12.0)
+    splits = ["train"] * 4 + ["test"] * 2
+    found = [dataclasses.replace(song, split=split) for song, split in zip(songs, splits, strict=True)]
+    monkeypatch.setattr(miniatures, "ensure", lambda name, size: name)
+    monkeypatch.setattr(tracks, "load_tracks", lambda name: [dataclasses.replace(t, dataset=name) for t in found])
     two = [Idea("a", SMALL, k=6), Idea("b", dataclasses.replace(SMALL, time_steps=8), k=6)]
     monkeypatch.setattr(efficiency, "ideas", lambda: two)
-    monkeypatch.setattr(efficiency, "POOL_BATCHES", 1)
-    monkeypatch.setattr(efficiency, "POOL_K", 6)
-    monkeypatch.setattr(efficiency, "TEST_K", 4)
-    efficiency.main(1e-6, tmp_path / "table.csv", "tiny")
+    for name, value in (("POOL_BATCHES", 1), ("POOL_K", 6), ("TEST_K", 4)):
+        monkeypatch.setattr(efficiency, name, value)
+    efficiency.main(1e-6, tmp_path / "table.csv")
     table = pd.read_csv(tmp_path / "table.csv")
     assert list(table["variant"]) == ["a", "a", "b", "b"] and set(table["k"]) == {2}
     assert table["accuracy"].between(0, 1).all() and (table["steps"] == 1).all()

@@ -71,12 +71,7 @@ def enums():
     """A module that exists while files are written and is gone when they are read, as for every user."""
     module = types.ModuleType("contrastive_model.constants")
     for name in ("ModelInputType", "EmbeddingMode"):
-        values = {
-            "A": INPUT_TYPES["hps"],
-            "B": INPUT_TYPES["mel_htk"],
-            "RANDOM": "random",
-            "H": "single_channel_harmonic",
-        }
+        values = {value.upper(): value for value in (*INPUT_TYPES.values(), "random", "single_channel_harmonic")}
         members = enum.Enum(name, values, module=module.__name__)
         setattr(module, name, members)
     return module
@@ -155,6 +150,15 @@ def test_a_released_checkpoint_converts_to_ours_and_keeps_its_scores(released, t
     assert torch.equal(again(waveforms), model(waveforms))
     assert saved["model"] == config["model"]
     assert saved["provenance"]["hyper_parameters"]["input_type"] in INPUT_TYPES.values()
+
+
+def test_an_enum_that_another_python_pickled_by_name_is_read_alike(released, write, enums, tmp_path, monkeypatch):
+    kind, oracle, _, _ = released
+    by_name = lambda member, _: (getattr, (type(member), member.name))  # noqa: E731, Python 3.11.0 to 3.11.3
+    monkeypatch.setattr(enums.ModelInputType, "__reduce_ex__", by_name)
+    path = write(tmp_path / "named.ckpt", oracle.state(), INPUT_TYPES[kind])
+    _, config = checkpoints.load(path)
+    assert config["provenance"]["hyper_parameters"]["input_type"] == INPUT_TYPES[kind]
 
 
 def test_reading_does_not_import_or_invent_the_missing_module(released):
