@@ -1,5 +1,6 @@
 """Families -> batches: five windows of each excerpt, two sub-mixes of each window, and the pitch classes they play."""
 
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,7 @@ def _moved(start, by, last, rng):
 
 
 class Batches(IterableDataset):
-    """Endless batches of families, each family with one mask.
+    """Batches of families, each family with one mask.
 
     Args:
         folder: of families.
@@ -147,6 +148,7 @@ class Batches(IterableDataset):
         seed: of the draws; loader processes get their own.
         clean: share of clips left as rendered.
         valid: draw from the families that are kept for validation, every fortieth, instead of from the others.
+        most: batches; None: endless.
 
     Sound costs more time than a step of training. So half of the draws are heard a second time, dozens of batches
     later, among other families and through other equalisers.
@@ -155,8 +157,8 @@ class Batches(IterableDataset):
         (families, 2) bool.
     """
 
-    def __init__(self, folder, n=(6, 4, 2), seed=0, clean=0.15, valid=False):
-        self.n, self.seed, self.clean = n, seed, clean
+    def __init__(self, folder, n=(6, 4, 2), seed=0, clean=0.15, valid=False, most=None):
+        self.n, self.seed, self.clean, self.most = n, seed, clean, most
         files = enumerate(sorted(Path(folder).glob("*.json")), 1)
         self.files = [file for i, file in files if (i % VALID_EVERY == 0) == valid]
         if not self.files and not valid:
@@ -171,7 +173,7 @@ class Batches(IterableDataset):
             numba.set_num_threads(1)
         rng = np.random.default_rng([self.seed, worker.id if worker else 0])
         families, kept = [Family(file) for file in self.files], [[] for _ in self.n]
-        while True:
+        for _ in itertools.count() if self.most is None else range(self.most):
             batch = self._batch(families, kept, rng)
             features = equalised(torch.cat([heard.features[side] for side in (0, 1) for heard in batch]).float(), rng)
             rolls = torch.from_numpy(np.concatenate([heard.rolls[side] for side in (0, 1) for heard in batch]))

@@ -6,7 +6,6 @@ given, a moving average of the weights. It stops after `minutes`, saves every fe
 """
 
 import copy
-import itertools
 import json
 import math
 import os
@@ -69,8 +68,8 @@ def train(
     step, spent = (state["step"], state["spent"]) if state else (0, 0.0)
     drawn = Batches(families, n, seed + step)
     _note(folder / MATERIAL, drawn, name, seed, start)
-    held_back = Batches(families, n, valid=True)
-    valid = list(itertools.islice(_load(held_back), VALID_BATCHES)) if held_back.files else []
+    held_back = Batches(families, n, valid=True, most=VALID_BATCHES)  # a loader that ends by itself, not in mid-work
+    valid = list(_load(held_back)) if held_back.files else []
     batches = _load(drawn)
     if not state and not start:
         data_dependent_start(model, next(batches)[0].float())
