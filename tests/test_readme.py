@@ -67,7 +67,7 @@ def test_the_tables_are_those_that_the_reference_run_makes():
 def test_the_results_table_shows_what_the_run_stored():
     entries = json.loads(reference.RESULTS.read_text(encoding="utf-8"))
     found = entries["03_classification_tables"]["results"]
-    wanted = (found["main"], 2, "P+H", "mini-musdb18hq")
+    wanted = (found["main"], 16, "P+H", "mini-musdb18hq")
     row = next(r for r in found["accuracy"] if (r["model"], r["k"], r["mode"], r["test_set"]) == wanted)
     assert f"| {100 * row['accuracy']:.1f} / " in reference.table(entries)
 

@@ -20,8 +20,8 @@ ABOUT = {
     "hps-all-time": """Features of the paper (HPS, two channels of 64 mel bands); backbone `columns`, head `musical`:
   512 numbers, of which 320 keep rhythm, 180 harmony and 12 key (`cocola_lib/backbones.py`, `cocola_lib/heads.py`).
   What `Scorer()` uses. Beside Eq. 3 it was asked for the pitch classes that sound.""",
-    "hps-all": """The paper's: HPS features, EfficientNet-B0 with average pooling, 512 numbers, a free W; started
-  from a projection whitened on data and W = 0.01 I, without which it learns nothing within hours here.""",
+    "hps-all": """The paper's: HPS features, EfficientNet-B0 with average pooling, 512 numbers, a free W. The
+  first batch set its projection (mean 0, deviation 1 in every dimension); W began as 0.01 I.""",
 }
 CARD_TEXT = """# {model}
 
