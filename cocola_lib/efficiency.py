@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 import typer
 
+from cocola_lib.backbones import COLUMNS
 from cocola_lib.contrastive import draw_modes, mask_pairs, part_groups
 from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
 from cocola_lib.evaluation import bootstrap_interval, hit_probability
@@ -30,6 +31,7 @@ KS = (2, 16, 64)
 POOL_BATCHES, POOL_K = 60, 64  # 3,840 pairs to learn from
 TEST_K = 128
 EMA_DECAY = 0.99
+EASY = "mini-cocochorales"  # its songs are told apart soonest
 TABLE = Path(__file__).parent / "weights" / "efficiency.csv"
 
 
@@ -45,6 +47,8 @@ class Idea:
         both_ways: must positives find their anchors, too?
         average: is a moving average of the weights what is asked in the end?
         halved: share of the time that is spent on features of half the time resolution.
+        easy: share of the time that is spent on chorales alone.
+        teacher: a model that is taught for half of the time; for the rest its similarities are targets, too.
     """
 
     name: str
@@ -54,13 +58,15 @@ class Idea:
     both_ways: bool = False
     average: bool = False
     halved: float = 0.0
+    easy: float = 0.0
+    teacher: ModelConfig | None = None
 
 
 def ideas() -> list[Idea]:
     """The paper's model as it is, and what may make it learn sooner."""
     paper = ModelConfig(initial_w="normal", input_offset_db=0.0, input_scale_db=1.0)
     b0, time_32, small = ModelConfig(), ModelConfig(pooling="time"), "mobilenetv3_small_050"
-    columns = ModelConfig(backbone="columns", pooling="time")
+    mobile, columns = replace(time_32, backbone=small), replace(time_32, backbone=COLUMNS)
     return [
         Idea("B0, average, the paper's start", paper, measured_start=False),
         Idea("B0, average, measured start", b0),
@@ -71,7 +77,9 @@ def ideas() -> list[Idea]:
         Idea("the same, K = 64", time_32, k=64),
         Idea("the same, moving average of the weights", time_32, average=True),
         Idea("the same, half the time resolution first", time_32, halved=0.5),
-        Idea("MobileNetV3-small at 80 ms, 32 x 16", replace(time_32, backbone=small)),
+        Idea("the same, chorales first, band music later", time_32, easy=0.5),
+        Idea("the same, MobileNetV3-small as teacher", time_32, teacher=mobile),
+        Idea("MobileNetV3-small at 80 ms, 32 x 16", mobile),
         Idea("columns, 32 x 16", columns),
         Idea("columns, 32 x 16, input not whitened", columns, measured_start=False),
         Idea("columns, rhythm | harmony | key", replace(columns, pooling="musical", time_steps=64)),
@@ -84,6 +92,10 @@ def teach(idea: Idea, pool: Pool, minutes: float, seed: int = 0) -> tuple[Cocola
     Returns:
         (model in evaluation mode, steps).
     """
+    teacher = None
+    if idea.teacher:
+        minutes = minutes / 2
+        teacher, _ = teach(Idea("teacher", idea.teacher, idea.k), pool, minutes, seed)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = Cocola(idea.config)
@@ -92,25 +104,39 @@ def teach(idea: Idea, pool: Pool, minutes: float, seed: int = 0) -> tuple[Cocola
     model = model.to(memory_format=torch.channels_last).train()
     average = copy.deepcopy(model) if idea.average else model
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    begun, k = time.monotonic(), min(idea.k, len(pool.features))
+    everything, chorales = np.arange(len(pool.features)), np.flatnonzero(pool.datasets == EASY)
+    begun = time.monotonic()
     for step in itertools.count(1):
         share = (time.monotonic() - begun) / (60 * minutes)
         if share > 1 and step > 1:
             return average.eval(), step - 1
         optimiser.param_groups[0]["lr"] = LEARNING_RATE * (1 + math.cos(math.pi * min(1.0, share))) / 2
-        chosen = torch.from_numpy(rng.choice(len(pool.features), k, replace=False))
+        heard = chorales if share < idea.easy else everything
+        k = min(idea.k, len(heard))
+        chosen = torch.from_numpy(rng.choice(heard, k, replace=False))
         batch = pool.features[chosen].transpose(0, 1).flatten(0, 1)  # anchors, then positives
         if share < idea.halved:
             batch = F.avg_pool2d(batch, (1, 2))
         modes = draw_modes("group", k, seed, step)
-        with torch.autocast("cpu", torch.bfloat16):
-            h = model.embed(mask_pairs(batch, modes))
-        similarities = part_groups(model.similarity(*h.float().chunk(2)), modes)
-        contrastive_loss(similarities, idea.both_ways).backward()
+        masked = mask_pairs(batch, modes)
+        similarities = part_groups(_similarities(model, masked), modes)
+        loss = contrastive_loss(similarities, idea.both_ways)
+        if teacher:
+            with torch.no_grad():
+                targets = part_groups(_similarities(teacher, masked), modes).softmax(dim=1)
+            loss = loss + F.cross_entropy(similarities.clamp(min=-1e4), targets)
+        loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         if idea.average:
             follow(average, model, min(EMA_DECAY, step / (step + 10)))
+
+
+def _similarities(model, features):
+    """(2K, C, M, T), anchors first -> (K, K). Bfloat16 where it saves time: B0's convolutions are faster without."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=model.config.backbone == COLUMNS):
+        h = model.embed(features)
+    return model.similarity(*h.float().chunk(2))
 
 
 def ask(model: Cocola, pool: Pool) -> pd.DataFrame:

@@ -77,6 +77,8 @@ class Pool:
         sampler = WindowSampler(tracks, max_overlap=max_overlap)
         specs = [spec for step in range(n_batches) for spec in sampler.batch(k, seed, step, at_most=True)]
         self.groups = [spec.track_id for spec in specs]
+        dataset_of = {track.id: track.dataset for track in tracks}
+        self.datasets = np.array([dataset_of[track_id] for track_id in self.groups])
         front_end, rng = FrontEnd(kind), np.random.default_rng([seed, 1])
         parts = []
         for i in range(0, len(specs), FRONT_END_BATCH // 2):

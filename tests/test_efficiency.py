@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -46,6 +47,25 @@ def test_the_average_is_asked_not_what_it_follows(pool):
 def test_half_the_time_resolution_still_fits_the_head(pool):
     _, steps = efficiency.teach(Idea("small", SMALL, k=6, halved=1.0), pool, 1e-6)
     assert steps == 1
+
+
+def test_chorales_come_first_if_asked(pool, monkeypatch):
+    monkeypatch.setattr(pool, "datasets", np.array([efficiency.EASY] * 4 + ["band"] * 2))
+    sizes = []
+    monkeypatch.setattr(efficiency, "contrastive_loss", lambda s, both: sizes.append(len(s)) or contrastive_loss(s))
+    ticks = itertools.count()
+    monkeypatch.setattr(efficiency.time, "monotonic", lambda: float(next(ticks)))
+    efficiency.teach(Idea("small", SMALL, k=6, easy=0.5), pool, 5 / 60)
+    assert sizes == [4, 4, 6, 6, 6]
+
+
+def test_half_of_the_time_goes_to_the_teacher(pool, monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(efficiency.time, "monotonic", lambda: float(next(ticks)))
+    _, alone = efficiency.teach(Idea("small", SMALL, k=6), pool, 8 / 60)
+    model, steps = efficiency.teach(Idea("small", SMALL, k=6, teacher=SMALL), pool, 8 / 60)
+    assert (alone, steps) == (8, 4)
+    assert all(p.isfinite().all() for p in model.parameters())  # pairs of other masks do not spoil the targets
 
 
 def test_the_table_has_a_row_for_each_idea_test_set_and_k_and_says_what_made_it(tmp_path, monkeypatch):
