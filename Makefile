@@ -17,7 +17,7 @@ run: .venv/installed
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest
+	$(BIN)/pytest --durations=25
 
 lab: .venv/installed
 	$(BIN)/jupyter lab --notebook-dir=notebooks

@@ -15,6 +15,7 @@ from cocola_lib.encoder import Cocola, ModelConfig
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 FORMAT, VERSION = "cocola_lib", 1
+IN_PACKAGE = Path(__file__).parent / "weights"  # the models that come with the library, by name
 
 
 def save(folder, model, training=None, calibration=None, provenance=None):
@@ -57,18 +58,26 @@ def save(folder, model, training=None, calibration=None, provenance=None):
     return folder
 
 
+def locate(path):
+    """Where a model lies: the path itself, or the folder of the model in the package that is called so ("hps-all")."""
+    path = Path(path)
+    named = IN_PACKAGE / path.name
+    return named if len(path.parts) == 1 and not path.exists() and named.is_dir() else path
+
+
 def load(path):
     """Read a model, whichever format it is in.
 
     Args:
-        path: a folder written by `save`, or a released Lightning .ckpt (tensors only; nothing in it runs).
+        path: a folder written by `save`, the name of a model in the package (see `locate`), or a released Lightning
+            .ckpt (tensors only; nothing in it runs).
     Returns:
         (model, config): Cocola in eval mode on the CPU, and the checkpoint's config dict.
     Raises:
         FileNotFoundError, ValueError: one line: which file, what was found, what to do.
     """
-    path = Path(path)
     try:
+        path = locate(path)
         exists = path.exists()
     except OSError as error:  # a folder above may not be entered
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
@@ -131,7 +140,7 @@ def fit(model, state, name):
 
 def checkpoint_hash(path):
     """A name for exactly these weights: the first 16 hex digits of the SHA-256 of the weights file."""
-    path = Path(path)
+    path = locate(path)
     file = path / WEIGHTS if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such checkpoint")

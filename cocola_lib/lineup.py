@@ -6,11 +6,11 @@ A row that cannot be measured stays in the table and says what to do about it. U
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cocola_lib import scoring, small_models
+from cocola_lib import checkpoints, scoring, small_models
 from cocola_lib.control import ChromaOnsetControl
 from cocola_lib.recipes import RECIPES
 
-CONTROL, BUNDLED = "control", "bundled"
+CONTROL, BUNDLED, PAPER_ENCODER = "control", "bundled", "bundled hps-all"
 PAPER_ROWS = {  # recipe -> the paper's row of Table I
     "moisesdb": "MoisesDB",
     "slakh2100": "Slakh2100",
@@ -59,9 +59,9 @@ def find(
     """
     check(checkpoint, released)
     models = Path(run_dir) / "models"
-    rows = [Entrant(CONTROL, "chroma and onsets, nothing learnt"), _bundled()]
+    rows = [Entrant(CONTROL, "chroma and onsets, nothing learnt"), *_bundled()]
     if checkpoint:
-        rows.append(Entrant("yours", "the parameter `checkpoint`", "", Path(checkpoint)))
+        rows.append(Entrant("yours", "the parameter `checkpoint`", "", checkpoints.locate(checkpoint)))
     for name in RECIPES:
         if (models / name / "checkpoint").is_dir():
             rows.append(_trained(name, models / name / "checkpoint"))
@@ -78,10 +78,16 @@ def find(
     return rows + _released(released)
 
 
-def _bundled() -> Entrant:
-    here = scoring.BUNDLED.is_dir()
-    missing = "" if here else "none in this version: `cocola train hps-all-time`"
-    return Entrant(BUNDLED, "comes with the library", "HPS All", scoring.BUNDLED if here else None, missing)
+def _bundled() -> list[Entrant]:
+    rows = []
+    for name, about, path in (
+        (BUNDLED, "comes with the library", scoring.BUNDLED),
+        (PAPER_ENCODER, "likewise, the paper's encoder", scoring.BUNDLED_PAPER),
+    ):
+        here = path.is_dir()
+        missing = "" if here else f"not in this version: `cocola train {path.name}`"
+        rows.append(Entrant(name, about, "HPS All", path if here else None, missing))
+    return rows
 
 
 def _trained(name: str, folder: Path | None) -> Entrant:
@@ -105,7 +111,7 @@ def check(checkpoint: str | Path | None, released: str | Path | None) -> None:
         FileNotFoundError: `checkpoint` or `released` is named and not there, or `released` is a folder without a .ckpt.
     """
     for name, path in (("checkpoint", checkpoint), ("released", released)):
-        if path and not Path(path).exists():
+        if path and not checkpoints.locate(path).exists():
             raise FileNotFoundError(f"{path}: no checkpoint; the parameter `{name}` names it")
     if released and Path(released).is_dir() and not any(Path(released).glob("*.ckpt")):
         raise FileNotFoundError(f"{released}: holds no .ckpt file; `released` is one, or a folder of them")

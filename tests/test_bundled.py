@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from tiny import clip
 
-from cocola_lib import Scorer, checkpoints, miniatures, scoring
+from cocola_lib import Scorer, checkpoints, scoring
 from cocola_lib.evaluation import hit_probability
 from cocola_lib.features import MODES
 from cocola_lib.sampling import WindowSampler
@@ -21,23 +21,31 @@ def scorer():
 
 
 @pytest.fixture(scope="module")
-def pairs():
-    sampler = WindowSampler(load_tracks(miniatures.ensure("mini-cocochorales", size="tiny"), split="test"))
+def pairs(tiny_sets):
+    sampler = WindowSampler(load_tracks(tiny_sets["mini-cocochorales"], split="test"))
     return [sampler.audio(spec) for spec in sampler.batch(16, seed=0, step=0, at_most=True)]
 
 
-def test_weights_are_half_precision_and_small():
-    with safe_open(scoring.BUNDLED / checkpoints.WEIGHTS, framework="pt") as weights:
+MODELS = (scoring.BUNDLED, scoring.BUNDLED_PAPER)
+both_models = pytest.mark.parametrize("folder", MODELS, ids=[folder.name for folder in MODELS])
+    "folder", (scoring.BUNDLED, scoring.BUNDLED_PAPER), ids=lambda folder: folder.name
+)
+
+
+@both_models
+def test_weights_are_half_precision_and_small(folder):
+    with safe_open(folder / checkpoints.WEIGHTS, framework="pt") as weights:
         kinds = {weights.get_tensor(name).dtype for name in weights.keys()}  # noqa: SIM118, no mapping
     assert kinds <= {torch.float16, torch.int64}
-    assert (scoring.BUNDLED / checkpoints.WEIGHTS).stat().st_size < 12e6
+    assert (folder / checkpoints.WEIGHTS).stat().st_size < 12e6
 
 
-def test_card_and_log_belong_to_these_weights():
-    card = (scoring.BUNDLED / "README.md").read_text(encoding="utf-8")
-    assert checkpoints.checkpoint_hash(scoring.BUNDLED) in card
-    steps = json.loads((scoring.BUNDLED / checkpoints.CONFIG).read_text(encoding="utf-8"))["training"]["steps"]
-    last = (scoring.BUNDLED / "log.csv").read_text(encoding="utf-8").splitlines()[-1]
+@both_models
+def test_card_and_log_belong_to_these_weights(folder):
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert checkpoints.checkpoint_hash(folder) in card
+    steps = json.loads((folder / checkpoints.CONFIG).read_text(encoding="utf-8"))["training"]["steps"]
+    last = (folder / "log.csv").read_text(encoding="utf-8").splitlines()[-1]
     assert f"{steps:,} steps" in card and int(last.split(",")[0]) <= steps
 
 
@@ -53,6 +61,15 @@ def test_it_finds_partners_among_chorales_that_it_never_heard(scorer, pairs, mod
     assert len(pairs) >= 8
     assert hit_probability(matrix, 2).mean() > 0.9
     assert hit_probability(matrix, 8).mean() > 0.6
+
+
+def test_the_papers_encoder_is_bundled_as_it_is_in_the_paper_and_hears_something(pairs):
+    config = checkpoints.read_config(scoring.BUNDLED_PAPER)["model"]
+    assert (config["features"], config["backbone"], config["pooling"]) == ("hps", "efficientnet_b0", "average")
+    scorer = Scorer("hps-all", device="cpu")
+    assert scorer.embedder.dim == 512 and scorer.calibration
+    matrix = scorer.matrix([a for a, _ in pairs], [b for _, b in pairs])
+    assert hit_probability(matrix, 2).mean() > 0.6
 
 
 def test_noise_is_no_partner(scorer, pairs):

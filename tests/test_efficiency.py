@@ -3,13 +3,14 @@
 import dataclasses
 import itertools
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from songs import SMALL, write_songs
 
-from cocola_lib import efficiency, miniatures, tracks
+from cocola_lib import efficiency, miniatures, plots_training, tracks
 from cocola_lib.efficiency import Idea
 from cocola_lib.loss import contrastive_loss
 from cocola_lib.small_runs import Pool
@@ -83,3 +84,17 @@ def test_the_table_has_a_row_for_each_idea_test_set_and_k_and_says_what_made_it(
     assert list(table["variant"]) == ["a", "a", "b", "b"] and set(table["k"]) == {2}
     assert table["accuracy"].between(0, 1).all() and (table["steps"] == 1).all()
     assert '"git_commit"' in (tmp_path / "table.json").read_text(encoding="utf-8")
+
+
+def test_the_figure_has_the_best_idea_on_top_and_a_panel_for_each_test_set():
+    rows = [
+        {"variant": v, "dataset": d, "k": k, "accuracy": a, "low": a - 0.1, "high": a + 0.1}
+        for d in ("chorales", "band")
+        for k in (2, 16)
+        for v, a in (("good", 0.8), ("bad", 0.2))
+    ]
+    figure, axes = plt.subplots(1, 2, sharey=True)
+    plots_training.ideas(axes, pd.DataFrame(rows), 16)
+    assert [ax.get_title() for ax in axes] == ["chorales", "band"]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["bad", "good"]
+    plt.close(figure)

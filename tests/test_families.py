@@ -1,5 +1,6 @@
 """Families: what breaks one thing and only one, what may not count as wrong, and a training that goes on."""
 
+import dataclasses
 import itertools
 import json
 
@@ -50,9 +51,9 @@ def test_windows_of_a_family_are_itself_transposed_late_and_elsewhere(folder):
     for _ in range(30):
         windows = draw._windows(family, 3.0, LENGTH_S - 5, rng)
         assert windows[0] == (0, 3.0) and windows[1] == (draw.TRANSPOSED, 3.0)
-        variant, late = windows[2]
+        variant, late = windows[3]
         assert variant == 0 and 0.1 <= abs(late - 3.0) <= 1.5 * BEAT_S
-        assert windows[3][0] == 0 and 0.07 <= abs(windows[3][1] - 3.0) <= 0.18
+        assert windows[4][0] == 0 and 0.07 <= abs(windows[4][1] - 3.0) <= 0.18
         assert all(0 <= at <= LENGTH_S - 5 for _, at in windows)
 
 
@@ -106,6 +107,14 @@ def test_sides_share_no_stem_and_say_whether_they_have_notes(folder):
         assert all(len(side) == draw.SETS and len(side[0]) == 5 * RATE for side in d.clips)
 
 
+def test_an_encoder_that_averages_is_spared_windows_that_are_late(folder):
+    family = draw.Family(folder / "band-00000.json")
+    drawn = next(d for d in (draw.draw(family, np.random.default_rng(i), draw.SETS_IN_TIME) for i in range(20)) if d)
+    assert [len(side) for side in drawn.clips] == [3, 3] and drawn.rolls.shape[1] == 3
+    features, rolls, _ = next(iter(draw.Batches(folder, (1, 1, 1), draw.SETS_IN_TIME)))
+    assert len(features) == len(rolls) == 2 * 3 * draw.SETS_IN_TIME
+
+
 def test_a_family_that_is_silent_is_passed_over(tmp_path):
     family = draw.Family(about(tmp_path, "band-00000", (60, 64)))
     family.audio = np.zeros_like(family.audio)
@@ -151,8 +160,13 @@ def test_the_equaliser_keeps_peak_and_floor_of_features():
 # Training
 
 
+def losses_of(name):
+    plan = dataclasses.replace(train.PLANS[name], n=(1, 1, 1))
+    return train.Losses(Cocola(plan.config), plan, 1.0)
+
+
 def test_only_pairs_that_are_truly_false_count_as_false():
-    losses = train.Losses((1, 1, 1), 1.0)
+    losses = losses_of("hps-all-time")
     excluded = losses.excluded(torch.tensor([[True, True], [True, False], [True, True]]))
     both, harmonic, percussive = (i * draw.SETS for i in range(3))  # the first window of each family
     assert not excluded.diagonal().any()
@@ -161,7 +175,21 @@ def test_only_pairs_that_are_truly_false_count_as_false():
     deaf = excluded[harmonic : harmonic + 3, harmonic : harmonic + 3]
     assert deaf[0, 1] and deaf[1, 0] and deaf[1, 2]  # drums on one side: transposed is as good
     assert excluded[percussive, percussive + 1]  # the percussive channel hears no pitch
-    assert not deaf[0, 2] and not excluded[percussive, percussive + 2]  # but it hears that one is late
+    assert not deaf[0, 2] and not excluded[percussive, percussive + 3]  # but it hears that one is late
+
+
+def test_pitch_classes_are_read_off_the_papers_encoder_early_and_not_later(folder):
+    torch.manual_seed(0)
+    batch = next(iter(draw.Batches(folder, (1, 1, 1), draw.SETS_IN_TIME)))
+    model, losses = Cocola(train.PLANS["hps-all"].config), losses_of("hps-all")
+    assert sum(p.numel() for p in losses.parameters()) == 12 * (2 * 1280 + 1)  # two bands of the last features
+    total, late = losses(model.eval(), *batch)
+    assert "pitch loss" not in late and float(total.detach()) == pytest.approx(late["loss"], abs=1e-4)
+    losses.early = True
+    total, early = losses(model, *batch)
+    assert float(total.detach()) == pytest.approx(early["loss"] + early["pitch loss"], abs=1e-3)
+    total.backward()
+    assert losses.reading.weight.grad.abs().sum() > 0 and model.backbone.conv_stem.weight.grad.abs().sum() > 0
 
 
 def test_training_goes_on_from_its_last_state(folder, tmp_path):
@@ -183,7 +211,7 @@ def test_training_goes_on_from_its_last_state(folder, tmp_path):
     }
     state = torch.load(run / train.STATE, weights_only=True)
     assert state["step"] == log[-1]["step"] >= 1
-    model = Cocola(train.CONFIGS["hps-all-time"])
+    model = Cocola(train.PLANS["hps-all-time"].config)
     model.load_state_dict(state["average"])
     assert (model.backbone.whitening - torch.eye(128)).abs().max() > 0.1
 
@@ -198,11 +226,16 @@ def test_some_families_are_kept_for_validation_and_their_figures_are_logged(fold
     assert [row["split"] for row in log] == ["train", "valid"] and 0 <= log[1]["accuracy"] <= 1
 
 
-def test_the_papers_encoder_is_trained_on_eq_3_alone(folder, tmp_path):
+@pytest.mark.parametrize("early", [0.0, 0.5])
+def test_the_papers_encoder_is_trained_on_eq_3_and_early_on_pitch_classes_too(early, folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(train.PLANS, "hps-all", dataclasses.replace(train.PLANS["hps-all"], early=early))
     run = train.train(tmp_path / "run", folder, 0.0001, "hps-all", n=(1, 1, 1))
-    (row,) = [json.loads(line) for line in (run / train.LOG).read_text().splitlines()]
-    assert "pitch loss" not in row and row["loss"] > 0
-    begun = checkpoints.save(tmp_path / "begun", Cocola(train.CONFIGS["hps-all-time"]), {"steps": 0})
+    (row,) = [json.loads(line) for line in (run / train.LOG).read_text().splitlines()]  # the first step
+    assert row["loss"] > 0 and ("pitch loss" in row) == (early > 0)
+
+
+def test_a_training_may_begin_from_a_checkpoint(folder, tmp_path):
+    begun = checkpoints.save(tmp_path / "begun", Cocola(train.PLANS["hps-all-time"].config), {"steps": 0})
     train.train(tmp_path / "on", folder, 0.0001, n=(1, 1, 1), start=begun)
     material = json.loads((tmp_path / "on" / train.MATERIAL).read_text())
     assert material["start"] == checkpoints.checkpoint_hash(begun)

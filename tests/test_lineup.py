@@ -3,13 +3,14 @@
 import pytest
 from tiny import tiny_checkpoint
 
-from cocola_lib import lineup, scoring
+from cocola_lib import checkpoints, lineup, scoring
 from cocola_lib.control import ChromaOnsetControl
 
 
 @pytest.fixture(autouse=True)
 def no_bundled_model(monkeypatch, tmp_path):
     monkeypatch.setattr(scoring, "BUNDLED", tmp_path / "bundled")
+    monkeypatch.setattr(scoring, "BUNDLED_PAPER", tmp_path / "hps-all")
 
 
 def by_name(*arguments):
@@ -25,11 +26,19 @@ def test_an_empty_run_has_the_control_and_says_how_to_get_all_others(tmp_path):
     assert "`released`" in rows["released HPS All"].missing
 
 
-def test_the_bundled_model_joins_when_it_is_there(tmp_path):
+def test_the_bundled_models_join_when_they_are_there(tmp_path):
     tiny_checkpoint(scoring.BUNDLED)
     rows = by_name(tmp_path)
-    assert rows["bundled"].checkpoint == scoring.BUNDLED
-    assert not rows["bundled"].missing
+    assert rows["bundled"].checkpoint == scoring.BUNDLED and not rows["bundled"].missing
+    assert rows["bundled hps-all"].missing == "not in this version: `cocola train hps-all`"
+    tiny_checkpoint(scoring.BUNDLED_PAPER)
+    assert by_name(tmp_path)["bundled hps-all"].checkpoint == scoring.BUNDLED_PAPER
+
+
+def test_one_more_model_may_be_named_as_in_the_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "IN_PACKAGE", tmp_path)
+    tiny_checkpoint(tmp_path / "another")
+    assert by_name(tmp_path / "run", "another")["yours"].checkpoint == tmp_path / "another"
 
 
 def test_what_a_run_trained_is_found_by_its_recipe_with_the_papers_row(tmp_path):

@@ -18,9 +18,9 @@ from cocola_lib.miniatures import chorales, synth, tunes
 NAME = "mini-cocochorales"
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return miniatures.ensure(NAME, "tiny", root=tmp_path_factory.mktemp("data"), progress=False)
+@pytest.fixture
+def tiny(tiny_sets):
+    return tiny_sets[NAME]
 
 
 def files_of(folder):

@@ -1,7 +1,6 @@
 """Notebooks are stored as their readers and papermill need them, and execute in the smoke profile."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -72,11 +71,10 @@ def test_links_between_notebooks_lead_somewhere(path):
 
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory):
-    """All notebooks through papermill in the smoke profile, from the command line, on fresh miniatures."""
+    """All notebooks through papermill in the smoke profile, from the command line."""
     folder = tmp_path_factory.mktemp("smoke")
-    environment = os.environ | {"COCOLA_DATA": str(folder / "data")}
     command = [sys.executable, "-m", "cocola_lib", "run", "--profile", "smoke", "--run-dir", str(folder / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "run", done.stdout
 

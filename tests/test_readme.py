@@ -1,7 +1,6 @@
 """What the README promises is there, and the example runs as it stands."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,11 +15,10 @@ from cocola_lib.runs import REPO
 README = (REPO / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_python_example_runs_as_it_stands(tmp_path):
+def test_the_python_example_runs_as_it_stands(tiny_sets):
     (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert len(example.strip().splitlines()) <= 12
-    environment = os.environ | {"COCOLA_DATA": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = re.search(r"found its partner among 8: ([\d.]+)", done.stdout)
     assert float(found[1]) > 1 / 8

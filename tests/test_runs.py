@@ -121,10 +121,11 @@ def test_stems_of_unequal_length_are_silent_after_their_end(tmp_path):
     assert not track.read(("drums",), 8.5, 2.0).any()
 
 
+@pytest.mark.usefixtures("tiny_sets")
 def test_a_failed_notebook_is_one_line_and_keeps_its_name_apart(tmp_path):
     """Notebook 03 is given a checkpoint that nobody trained."""
     given = ["--run-dir", tmp_path / "out", "--only", "03", "-p", f"checkpoint={tmp_path / 'model'}"]
-    done = cocola("run", "--profile", "smoke", *given, data=tmp_path / "data")
+    done = cocola("run", "--profile", "smoke", *given, data=os.environ["COCOLA_DATA"])
     assert done.returncode == 2
     assert "no checkpoint; the parameter `checkpoint` names it" in done.stderr
     assert sum(line.startswith("error:") for line in done.stderr.splitlines()) == 1

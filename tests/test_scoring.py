@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tiny import clip, clip_file, tiny_checkpoint, tiny_model, tiny_scorer
 
 import cocola_lib
-from cocola_lib import audio, scoring
+from cocola_lib import audio, checkpoints, scoring
 from cocola_lib.calibration import Calibration, fit
 from cocola_lib.features import MODES
 from cocola_lib.scoring import Scorer
@@ -305,6 +306,18 @@ def test_without_a_bundled_model_the_error_says_how_to_train_one(tmp_path, monke
         Scorer()
     monkeypatch.setattr(scoring, "BUNDLED", tiny_checkpoint(tmp_path / "bundled"))
     assert math.isfinite(Scorer(device="cpu").score(clip(), clip(5, 1)).both)
+
+
+def test_a_model_in_the_package_is_found_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "IN_PACKAGE", tmp_path / "package")
+    monkeypatch.chdir(tmp_path)
+    named = tiny_checkpoint(tmp_path / "package" / "hps-all")
+    assert Scorer("hps-all", device="cpu").checkpoint == named
+    assert Scorer("hps-all", device="cpu").hash == checkpoints.checkpoint_hash(named)
+    tiny_checkpoint(tmp_path / "hps-all")  # what lies where one works comes first
+    assert Scorer("hps-all", device="cpu").checkpoint == Path("hps-all")
+    with pytest.raises(FileNotFoundError, match="no such checkpoint"):
+        Scorer("hps-none")
 
 
 def test_a_calibrated_checkpoint_reports_shares_and_odds(scorer):

@@ -40,7 +40,8 @@ def train(
 
     from cocola_lib.families import train
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))  # one core is the loader's
+    if model == "hps-all-time":  # its steps take no longer than sound: one core is the loader's
+        torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
     train.train(folder, families, minutes, model, seed=seed, start=start)
 
 
@@ -52,9 +53,8 @@ def export(
 ):
     """Write the moving average as the bundled checkpoint, calibrated, with its log and model card."""
     from cocola_lib.families.export import export
-    from cocola_lib.scoring import BUNDLED
 
-    typer.echo(export(run, folder or BUNDLED, note))
+    typer.echo(export(run, folder, note))
 
 
 @app.command()

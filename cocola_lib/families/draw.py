@@ -1,7 +1,8 @@
-"""Families -> batches: five windows of each excerpt, two sub-mixes of each window, and the pitch classes they play."""
+"""Families -> batches: a few windows of each excerpt, two sub-mixes of each window, the pitch classes they play."""
 
 import itertools
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,14 +16,16 @@ from cocola_lib.families.sound import equalised, level, recorded
 from cocola_lib.features import hps_log_mel
 
 N_SAMPLES = int(WINDOW_S * RATE)
-SETS = 5  # windows per family: as it is, transposed, late by part of a beat, late by less, and elsewhere
-TRANSPOSED = 1  # the second of them
+SETS = 5  # windows per family: as it is, transposed, at another tempo or place, late by part of a beat, late by less
+SETS_IN_TIME = 3  # the first of them: for an encoder that averages over the window, late is the same
+TRANSPOSED = 1  # the second
 JITTER_S = 0.02  # each sub-mix is early or late by up to this: players are not machines
-BEATS = (0.25, 0.5, 0.75, 1.0, 1.5)  # how late the third window is
+BEATS = (0.25, 0.5, 0.75, 1.0, 1.5)  # how late the fourth window is
 BEAT_SHARES = (0.2, 0.4, 0.2, 0.08, 0.12)
-LATE_S = (0.07, 0.18)  # and the fourth: later than any player may be
+LATE_S = (0.07, 0.18)  # and the fifth: later than any player may be
 SEMITONES = (-3, -2, -1, 0, 0, 0, 0, 1, 2, 3)  # a whole family is played faster and higher, or slower and lower
 VALID_EVERY = 40  # families
+NICE = 10  # of loader processes
 KEPT = 100  # draws of each mask that wait to be heard a second time
 
 
@@ -74,11 +77,11 @@ def speed(raised):
 
 @dataclass(frozen=True)
 class Draw:
-    """Five windows of a family, each as two sub-mixes.
+    """Windows of a family, each as two sub-mixes.
 
     Attributes:
-        clips: 2 lists (sides) of 5 waveforms (N,).
-        rolls: (2, 5, 12, 63) pitch classes.
+        clips: 2 lists (sides) of waveforms (N,), one per window.
+        rolls: (2, windows, 12, 63) pitch classes.
         pitched: does each side play notes?
     """
 
@@ -87,8 +90,8 @@ class Draw:
     pitched: tuple[bool, bool]
 
 
-def draw(family, rng):
-    """Draw five windows of a family with the same two sets of stems; None where too little sounds."""
+def draw(family, rng, sets=SETS):
+    """Draw windows of a family with the same two sets of stems; None where too little sounds."""
     raised = int(rng.choice(SEMITONES))
     last = LENGTH_S - WINDOW_S * speed(raised)
     for _ in range(6):
@@ -101,8 +104,8 @@ def draw(family, rng):
     n = int(rng.integers(2, len(stems) + 1))
     cut = int(rng.integers(1, n))
     sides = stems[:cut], stems[cut:n]
-    windows = _windows(family, start, last, rng)
-    clips, rolls = ([], []), np.zeros((2, SETS, 12, STEPS), np.uint8)
+    windows = _windows(family, start, last, rng)[:sets]
+    clips, rolls = ([], []), np.zeros((2, sets, 12, STEPS), np.uint8)
     for side, stems in enumerate(sides):
         same_mix, gains = rng.random() < 0.5, _gains(len(stems), rng)
         for i, (variant, at) in enumerate(windows):
@@ -120,16 +123,16 @@ def _gains(n, rng):
 
 
 def _windows(family, start, last, rng):
-    """[(variant, start in s)]: as it is; transposed; late by part of a beat; by less; and another tempo or place."""
+    """[(variant, start in s)] in the order of `SETS`."""
     delta = family.beat_s * rng.choice(BEATS, p=BEAT_SHARES)
     late = _moved(start, family.beat_s / 2 if delta < 0.1 else delta, last, rng)
-    windows = [(0, start), (TRANSPOSED, start), (0, late), (0, _moved(start, rng.uniform(*LATE_S), last, rng))]
+    later = [(0, late), (0, _moved(start, rng.uniform(*LATE_S), last, rng))]
     places = [at for at in rng.uniform(0, last, 3) if abs(at - start) > 2.5 and abs(at - late) > 1.5]
     if len(family.variants) > 2 and rng.random() < 0.7:
-        windows.append((2, min(start / family.variants[2][1], last - 0.1)))
+        other = (2, min(start / family.variants[2][1], last - 0.1))
     else:
-        windows.append((0, places[0]) if places else (TRANSPOSED, late))
-    return windows
+        other = (0, places[0]) if places else (TRANSPOSED, late)
+    return [(0, start), (TRANSPOSED, start), other, *later]
 
 
 def _moved(start, by, last, rng):
@@ -144,7 +147,8 @@ class Batches(IterableDataset):
     Args:
         folder: of families.
         n: families per batch that keep both channels, only the harmonic and only the percussive one. A batch has
-            K = SETS * sum(n) windows.
+            K = sets * sum(n) windows.
+        sets: windows per family.
         seed: of the draws; loader processes get their own.
         clean: share of clips left as rendered.
         valid: draw from the families that are kept for validation, every fortieth, instead of from the others.
@@ -157,8 +161,8 @@ class Batches(IterableDataset):
         (families, 2) bool.
     """
 
-    def __init__(self, folder, n=(6, 4, 2), seed=0, clean=0.15, valid=False, most=None):
-        self.n, self.seed, self.clean, self.most = n, seed, clean, most
+    def __init__(self, folder, n=(6, 4, 2), sets=SETS, seed=0, clean=0.15, valid=False, most=None):
+        self.n, self.sets, self.seed, self.clean, self.most = n, sets, seed, clean, most
         files = enumerate(sorted(Path(folder).glob("*.json")), 1)
         self.files = [file for i, file in files if (i % VALID_EVERY == 0) == valid]
         if not self.files and not valid:
@@ -166,9 +170,10 @@ class Batches(IterableDataset):
 
     def __iter__(self):
         worker = get_worker_info()
-        if worker:  # the other core is the training's
+        if worker:  # the training goes first
             import numba
 
+            os.nice(NICE)
             torch.set_num_threads(1)
             numba.set_num_threads(1)
         rng = np.random.default_rng([self.seed, worker.id if worker else 0])
@@ -192,17 +197,17 @@ class Batches(IterableDataset):
     def _listen(self, drawn, rng):
         clips = [clip if rng.random() < self.clean else recorded(clip, rng) for side in drawn.clips for clip in side]
         features = hps_log_mel(torch.from_numpy(np.stack(clips))).half()
-        return _Heard(features.unflatten(0, (2, SETS)), drawn.rolls, drawn.pitched)
+        return _Heard(features.unflatten(0, (2, self.sets)), drawn.rolls, drawn.pitched)
 
     def _one(self, families, mask, rng):
         """A draw; for the harmonic mask mostly one with notes on both sides."""
         while True:
-            drawn = draw(families[rng.integers(len(families))], rng)
+            drawn = draw(families[rng.integers(len(families))], rng, self.sets)
             if drawn and (mask != 1 or all(drawn.pitched) or rng.random() < 0.2):
                 return drawn
 
 
 class _Heard(NamedTuple):
-    features: torch.Tensor  # (2, SETS, C, M, T) float16 dB
-    rolls: np.ndarray  # (2, SETS, 12, 63)
+    features: torch.Tensor  # (2, sets, C, M, T) float16 dB
+    rolls: np.ndarray  # (2, sets, 12, 63)
     pitched: tuple[bool, bool]

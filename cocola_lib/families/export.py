@@ -10,7 +10,8 @@ import torch
 
 from cocola_lib import calibration, checkpoints, miniatures
 from cocola_lib.encoder import Cocola
-from cocola_lib.families.train import CONFIGS, LOG, MATERIAL, STATE
+from cocola_lib.families.draw import SETS
+from cocola_lib.families.train import LOG, MATERIAL, PLANS, STATE
 from cocola_lib.scoring import Scorer
 
 CARD, TABLE = "README.md", "log.csv"
@@ -21,8 +22,12 @@ ABOUT = {
   512 numbers, of which 320 keep rhythm, 180 harmony and 12 key (`cocola_lib/backbones.py`, `cocola_lib/heads.py`).
   What `Scorer()` uses. Beside Eq. 3 it was asked for the pitch classes that sound.""",
     "hps-all": """The paper's: HPS features, EfficientNet-B0 with average pooling, 512 numbers, a free W. The
-  first batch set its projection (mean 0, deviation 1 in every dimension); W began as 0.01 I.""",
+  first batch set its projection (mean 0, deviation 1 in every dimension); W began as 0.01 I. For the first
+  {early:.0%} of the time it heard half the time resolution and was asked for the pitch classes that sound, too.""",
 }
+LATE = (
+    "; windows late by part of a beat\n  or by 70 to 180 ms"  # what an encoder that averages over the window is spared
+)
 CARD_TEXT = """# {model}
 
 Scores whether two sub-mixes belong together. {parameters:.1f} million parameters, {size:.1f} MB in float16.
@@ -32,9 +37,8 @@ Scores whether two sub-mixes belong together. {parameters:.1f} million parameter
   directions over the windows of one mask. `python -m cocola_lib.families` makes the material and the model.{note}
 - **What it heard.** {families:,} excerpts of 13 s ({sources}), rendered from notes with the soundfonts
   TimGM6mb and FluidR3 GM: the project's own band (styles of the training split), Bach chorales (training split), works
-  by people from music21's corpus, and accompaniments by MMA. Each as it is, transposed, and some at another tempo;
-  windows late by part of a beat
-  or by 70 to 180 ms; sub-mixes up to 20 ms early or late; speed, gain, equaliser, drive, room and noise at random.
+  by people from music21's corpus, and accompaniments by MMA. Each as it is, transposed, and some at another
+  tempo{late}; sub-mixes up to 20 ms early or late; speed, gain, equaliser, drive, room and noise at random.
 - **What it cannot know.** No recording of a person, no voice, no lyrics, no electronic production: all it heard is
   General MIDI at 16 kHz. It hears whether pitches and onsets fit, not whether a part is well played or fits in style.
   Scores of this checkpoint cannot be compared with those of another; use the calibrated reading.
@@ -45,21 +49,22 @@ Scores whether two sub-mixes belong together. {parameters:.1f} million parameter
 """
 
 
-def export(run, folder, note=""):
+def export(run, folder=None, note=""):
     """Write the moving average of a training as a checkpoint.
 
     Args:
         run: folder of a training (see train).
-        folder: of the checkpoint; an older one is replaced.
+        folder: of the checkpoint, an older one is replaced; None: the model's own in the package.
         note: a sentence for the card.
     Returns:
         The folder, a Path.
     """
-    run, folder = Path(run), Path(folder)
+    run = Path(run)
     state = torch.load(run / STATE, weights_only=True)
     log = pd.DataFrame(json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines())
     material = json.loads((run / MATERIAL).read_text(encoding="utf-8"))
-    model = Cocola(CONFIGS[material["model"]])
+    folder, plan = Path(folder or checkpoints.IN_PACKAGE / material["model"]), PLANS[material["model"]]
+    model = Cocola(plan.config)
     model.load_state_dict(state["average"])
     minutes = state["spent"] / 60
     training = {"steps": state["step"], "minutes": round(minutes, 1), "seed": material["seed"], "k": material["k"]}
@@ -70,7 +75,8 @@ def export(run, folder, note=""):
     log.to_csv(folder / TABLE, index=False)
     card = CARD_TEXT.format(
         model=material["model"],
-        about=ABOUT[material["model"]],
+        about=ABOUT[material["model"]].format(early=plan.early),
+        late=LATE if plan.sets == SETS else "",
         parameters=sum(p.numel() for p in model.parameters()) / 1e6,
         size=(folder / checkpoints.WEIGHTS).stat().st_size / 1e6,
         steps=state["step"],

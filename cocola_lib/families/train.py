@@ -1,8 +1,9 @@
 """Batches of families -> weights of the bundled models, `hps-all-time` and `hps-all`.
 
-The loss is Eq. 3 in both directions, over the windows that share a mask; for `hps-all-time` plus one that asks the
-encoder for the pitch classes that sound (known: clips are rendered from notes). AdamW, cosine decay over the time
-given, a moving average of the weights. It stops after `minutes`, saves every few of them, and goes on from there.
+The loss is Eq. 3 in both directions, over the windows that share a mask, plus one that asks the encoder for the pitch
+classes that sound (known: clips are rendered from notes); `hps-all` is asked for them early in the training only, and
+then hears half the time resolution. AdamW, cosine decay over the time given, a moving average of the weights. It stops
+after `minutes`, saves every few of them, and goes on from there.
 """
 
 import copy
@@ -11,19 +12,44 @@ import math
 import os
 import time
 from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.utils.data import DataLoader
 
 from cocola_lib import checkpoints
+from cocola_lib.backbones import COLUMNS
 from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
-from cocola_lib.families.draw import SETS, TRANSPOSED, Batches
+from cocola_lib.families.draw import SETS, SETS_IN_TIME, TRANSPOSED, Batches
 from cocola_lib.features import MODES
 from cocola_lib.loss import contrastive_loss
 
-CONFIGS = {"hps-all-time": ModelConfig(backbone="columns", pooling="musical", time_steps=64), "hps-all": ModelConfig()}
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, and on what.
+
+    Attributes:
+        config: of the model.
+        n: families per batch of each mask.
+        sets: windows per family.
+        early: share of the time at half the time resolution, with the loss on pitch classes where the finished model
+            has no reading of them; the rest is Eq. 3 alone.
+    """
+
+    config: ModelConfig
+    n: tuple[int, int, int]
+    sets: int
+    early: float
+
+
+PLANS = {
+    "hps-all-time": Plan(ModelConfig(backbone=COLUMNS, pooling="musical", time_steps=64), (6, 4, 2), SETS, 0.0),
+    "hps-all": Plan(ModelConfig(), (5, 3, 2), SETS_IN_TIME, 0.5),
+}
 STATE, LOG, MATERIAL = "last.pt", "log.jsonl", "material.json"
 MASKS = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])  # of each of MODES: channels that stay
 WARM_UP = 100  # steps
@@ -37,7 +63,7 @@ def train(
     families,
     minutes,
     name="hps-all-time",
-    n=(6, 4, 2),
+    n=None,
     learning_rate=2e-3,
     pitch_weight=4.0,
     seed=0,
@@ -50,9 +76,9 @@ def train(
         folder: gets `last.pt`, `log.jsonl`, and `material.json`: what was heard.
         families: folder made by `render.make`.
         minutes: of training in all, over every restart; the learning rate falls to 2 % by then.
-        name: of the model, see `CONFIGS`.
-        n: families per batch of each mask; K = SETS * sum(n) windows.
-        pitch_weight: of the loss on pitch classes, where the model has a reading of them. It must count: at 0.5 it
+        name: of the model, see `PLANS`.
+        n: families per batch of each mask; None: the plan's. K = sets * sum(n) windows.
+        pitch_weight: of the loss on pitch classes. It must count: at 0.5 it
             is drowned by Eq. 3's gradient, and after 700 steps the encoder knows no pitch at all.
         seed: of weights and draws; a restart draws on from another place.
         save_every: steps.
@@ -63,25 +89,28 @@ def train(
     torch.manual_seed(seed)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    model = checkpoints.load(start)[0] if start else Cocola(CONFIGS[name])
+    plan = PLANS[name] if n is None else replace(PLANS[name], n=n)
+    model = checkpoints.load(start)[0] if start else Cocola(plan.config)
     state = torch.load(folder / STATE, weights_only=True) if (folder / STATE).exists() else None
     step, spent = (state["step"], state["spent"]) if state else (0, 0.0)
-    drawn = Batches(families, n, seed + step)
+    drawn = Batches(families, plan.n, plan.sets, seed + step)
     _note(folder / MATERIAL, drawn, name, seed, start)
-    held_back = Batches(families, n, valid=True, most=VALID_BATCHES)  # a loader that ends by itself, not in mid-work
+    held_back = Batches(families, plan.n, plan.sets, valid=True, most=VALID_BATCHES)  # ends by itself, not in mid-work
     valid = list(_load(held_back)) if held_back.files else []
     batches = _load(drawn)
     if not state and not start:
         data_dependent_start(model, next(batches)[0].float())
     model = model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
-    optimiser = _optimiser(model, learning_rate)
-    if state:
-        model.load_state_dict(state["model"]), average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-    losses, last = Losses(n, pitch_weight), time.monotonic()
+    losses = Losses(model, plan, pitch_weight)
+    optimiser = _optimiser([*model.parameters(), *losses.parameters()], learning_rate)
+    parts = {"model": model, "average": average, "losses": losses, "optimiser": optimiser}
+    for part in parts if state else ():
+        parts[part].load_state_dict(state[part])
+    last = time.monotonic()
     while spent < 60 * minutes:
-        rate = learning_rate * _schedule(step, spent / (60 * minutes))
+        share = spent / (60 * minutes)
+        losses.early, rate = share < plan.early, learning_rate * _schedule(step, share)
         for group in optimiser.param_groups:
             group["lr"] = rate
         loss, values = losses(model.train(), *next(batches))
@@ -98,35 +127,41 @@ def train(
         if step % 20 == 0 or spent >= 60 * minutes:
             _write(folder / LOG, at | {"split": "train"} | values)
         if step % save_every == 0 or spent >= 60 * minutes:
-            states = {"model": model, "average": average, "optimiser": optimiser}
-            _save(folder, {k: v.state_dict() for k, v in states.items()} | {"step": step, "spent": spent})
+            _save(folder, {k: part.state_dict() for k, part in parts.items()} | {"step": step, "spent": spent})
             if valid:
                 _write(folder / LOG, at | {"split": "valid"} | _validate(losses, average, valid))
     return folder
 
 
-class Losses:
+class Losses(nn.Module):
     """The two losses of a batch.
 
     Args:
-        n: families of each mask, as `Batches` draws them.
-        pitch_weight: of the second.
+        model: Cocola; one that averages gets a layer that reads pitch classes off its last features.
+        plan: what is trained; its families' masks are those that `Batches` draws.
+        pitch_weight: of the second loss.
     """
 
-    def __init__(self, n, pitch_weight):
-        mask = torch.arange(3).repeat_interleave(torch.tensor(n))  # (families,)
-        self.mask = mask.repeat_interleave(SETS)  # (K,)
-        self.family = torch.arange(len(mask)).repeat_interleave(SETS)
-        self.transposed = torch.arange(SETS).repeat(len(mask)) == TRANSPOSED
-        self.pitch_weight = pitch_weight
+    def __init__(self, model, plan, pitch_weight):
+        super().__init__()
+        mask = torch.arange(3).repeat_interleave(torch.tensor(plan.n))  # (families,)
+        self.sets = plan.sets
+        self.mask = mask.repeat_interleave(plan.sets)  # (K,)
+        self.family = torch.arange(len(mask)).repeat_interleave(plan.sets)
+        self.transposed = torch.arange(plan.sets).repeat(len(mask)) == TRANSPOSED
+        self.pitch_weight, self.early = pitch_weight, False
+        if not hasattr(model.head, "read"):
+            self.reading = nn.LazyConv1d(12, 1)
+            self.reading(_last_features(model.eval(), torch.zeros(1, model.front_end.n_channels, 64, 64)).flatten(1, 2))
 
-    def __call__(self, model, features, rolls, pitched):
+    def forward(self, model, features, rolls, pitched):
         """Features (2 K, C, M, T) dB, rolls (2 K, 12, 63), pitched (families, 2) -> (scalar, numbers to log)."""
         mask = torch.cat([self.mask, self.mask])
         masked = features.float() * MASKS[mask][:, :, None, None]
-        with torch.autocast("cpu", torch.bfloat16):
-            pooled = model.pooled(masked)
-            h, logits = model.head.read(pooled) if hasattr(model.head, "read") else (model.head(pooled), None)
+        if self.early:
+            masked = F.avg_pool2d(masked, (1, 2))
+        with torch.autocast("cpu", torch.bfloat16, enabled=model.config.backbone == COLUMNS):
+            h, logits = self._read(model, masked)
         h1, h2 = h.float().chunk(2)
         similarities = model.similarity(h1, h2).masked_fill(self.excluded(pitched), -torch.inf)
         total = loss = contrastive_loss(similarities, both_ways=True)
@@ -134,10 +169,19 @@ class Losses:
         values = {"loss": loss, "accuracy": found}
         values |= {f"accuracy {mode}": found[self.mask == i] for i, mode in enumerate(MODES)}
         if logits is not None:
-            heard = (mask != 2) & pitched.T.repeat_interleave(SETS, dim=1).flatten()  # sides whose notes can be heard
-            values["pitch loss"] = F.binary_cross_entropy_with_logits(logits[heard].float(), rolls[heard].float())
+            heard = (mask != 2) & pitched.T.repeat_interleave(self.sets, dim=1).flatten()  # sides with notes to hear
+            sounding = F.adaptive_max_pool1d(rolls[heard].float(), logits.shape[2])
+            values["pitch loss"] = F.binary_cross_entropy_with_logits(logits[heard].float(), sounding)
             total = loss + self.pitch_weight * values["pitch loss"]
         return total, {name: round(float(value.detach().mean()), 4) for name, value in values.items()}
+
+    def _read(self, model, features):
+        """Embeddings (2 K, D), and logits (2 K, 12, steps) of the pitch classes or None."""
+        if hasattr(model.head, "read"):
+            return model.head.read(model.pooled(features))
+        last = _last_features(model, features)
+        logits = self.reading(last.flatten(1, 2)) if self.early else None
+        return model.head(model.backbone.forward_head(last)), logits
 
     def excluded(self, pitched):
         """(K, K) bool: pairs that are neither true nor false. Those of other masks; and a window against its own
@@ -145,6 +189,11 @@ class Losses:
         deaf = (~pitched.all(dim=1))[self.family] | (self.mask == 2)
         twins = (self.family[:, None] == self.family) & (self.transposed[:, None] != self.transposed)
         return (self.mask[:, None] != self.mask) | (twins & deaf[:, None])
+
+
+def _last_features(model, features):
+    """What a timm backbone averages: (B, C, M, T) -> (B, 1280, M / 32, T / 32)."""
+    return model.backbone.forward_features(model.unit_range(features))
 
 
 def _load(batches):
@@ -165,9 +214,9 @@ def _write(log, row):
         file.write(json.dumps(row) + "\n")
 
 
-def _optimiser(model, learning_rate):
-    shrunk = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+def _optimiser(parameters, learning_rate):
+    shrunk = [p for p in parameters if p.ndim > 1]
+    others = [p for p in parameters if p.ndim <= 1]
     groups = [{"params": shrunk, "weight_decay": 1e-2}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.99))
 
@@ -188,7 +237,7 @@ def _note(file, batches, name, seed, start):
     """What a training hears, what it began from, and in how many parts it ran."""
     before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"parts": 0}
     sources = Counter(path.name.split("-")[0] for path in batches.files)
-    about = {"model": name, "seed": seed, "k": SETS * sum(batches.n), "families": len(batches.files)}
+    about = {"model": name, "seed": seed, "k": batches.sets * sum(batches.n), "families": len(batches.files)}
     about |= {"sources": sources, "start": checkpoints.checkpoint_hash(start) if start else None}
     file.write_text(json.dumps(about | {"parts": before["parts"] + 1}) + "\n", encoding="utf-8")
 
