@@ -31,9 +31,11 @@ def train(
     folder: Annotated[Path, typer.Argument(help="Gets the state and the log; goes on from what is there.")],
     families: Annotated[Path, typer.Argument(help="Folder of families.")],
     minutes: Annotated[float, typer.Option(help="Of training in all, over every restart.")] = 120,
-    model: Annotated[Literal["hps-all-time", "hps-all"], typer.Option(help="Which.")] = "hps-all-time",
+    model: Annotated[Literal["hps-all-time", "hps-all", "hps-all-stem"], typer.Option(help="Which.")] = "hps-all-time",
     seed: Annotated[int, typer.Option(help="Of weights and draws.")] = 0,
-    start: Annotated[Path | None, typer.Option(help="A checkpoint to begin from.", show_default="nothing")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="A checkpoint or training to begin from.", show_default="nothing")
+    ] = None,
 ):
     """Train; stop it at any time and call it again."""
     import torch

@@ -46,9 +46,11 @@ class Plan:
     early: float
 
 
+MUSICAL = ModelConfig(pooling="musical", time_steps=64)
 PLANS = {
-    "hps-all-time": Plan(ModelConfig(backbone=COLUMNS, pooling="musical", time_steps=64), (6, 4, 2), SETS, 0.0),
+    "hps-all-time": Plan(replace(MUSICAL, backbone=COLUMNS), (6, 4, 2), SETS, 0.0),
     "hps-all": Plan(ModelConfig(), (5, 3, 2), SETS_IN_TIME, 0.5),
+    "hps-all-stem": Plan(MUSICAL, (3, 2, 1), SETS, 1.0),  # B0 up to its steps of 80 ms: what `hps-all` begins from
 }
 STATE, LOG, MATERIAL = "last.pt", "log.jsonl", "material.json"
 MASKS = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])  # of each of MODES: channels that stay
@@ -82,7 +84,8 @@ def train(
             is drowned by Eq. 3's gradient, and after 700 steps the encoder knows no pitch at all.
         seed: of weights and draws; a restart draws on from another place.
         save_every: steps.
-        start: a checkpoint to begin from, such as the bundled one; None: from nothing.
+        start: a checkpoint, or the folder of another training, to begin from: every weight that both models have;
+            None: from nothing.
     Returns:
         The folder.
     """
@@ -90,7 +93,8 @@ def train(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     plan = PLANS[name] if n is None else replace(PLANS[name], n=n)
-    model = checkpoints.load(start)[0] if start else Cocola(plan.config)
+    model = Cocola(plan.config)
+    known = _take(model, start) if start else 0
     state = torch.load(folder / STATE, weights_only=True) if (folder / STATE).exists() else None
     step, spent = (state["step"], state["spent"]) if state else (0, 0.0)
     drawn = Batches(families, plan.n, plan.sets, seed + step)
@@ -98,7 +102,7 @@ def train(
     held_back = Batches(families, plan.n, plan.sets, valid=True, most=VALID_BATCHES)  # ends by itself, not in mid-work
     valid = list(_load(held_back)) if held_back.files else []
     batches = _load(drawn)
-    if not state and not start:
+    if not state and known < len(model.state_dict()):
         data_dependent_start(model, next(batches)[0].float())
     model = model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
@@ -150,7 +154,7 @@ class Losses(nn.Module):
         self.family = torch.arange(len(mask)).repeat_interleave(plan.sets)
         self.transposed = torch.arange(plan.sets).repeat(len(mask)) == TRANSPOSED
         self.pitch_weight, self.early = pitch_weight, False
-        if not hasattr(model.head, "read"):
+        if plan.config.pooling == "average":
             self.reading = nn.LazyConv1d(12, 1)
             self.reading(_last_features(model.eval(), torch.zeros(1, model.front_end.n_channels, 64, 64)).flatten(1, 2))
 
@@ -189,6 +193,17 @@ class Losses(nn.Module):
         deaf = (~pitched.all(dim=1))[self.family] | (self.mask == 2)
         twins = (self.family[:, None] == self.family) & (self.transposed[:, None] != self.transposed)
         return (self.mask[:, None] != self.mask) | (twins & deaf[:, None])
+
+
+def _take(model, start):
+    """Let a model begin from another's weights, where names and shapes agree; how many tensors that are."""
+    file, own = Path(start) / STATE, model.state_dict()
+    theirs = (
+        torch.load(file, weights_only=True)["average"] if file.exists() else checkpoints.load(start)[0].state_dict()
+    )
+    same = {k: v for k, v in theirs.items() if k in own and v.shape == own[k].shape}
+    model.load_state_dict(own | same)
+    return len(same)
 
 
 def _last_features(model, features):
@@ -238,8 +253,13 @@ def _note(file, batches, name, seed, start):
     before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"parts": 0}
     sources = Counter(path.name.split("-")[0] for path in batches.files)
     about = {"model": name, "seed": seed, "k": batches.sets * sum(batches.n), "families": len(batches.files)}
-    about |= {"sources": sources, "start": checkpoints.checkpoint_hash(start) if start else None}
+    about |= {"sources": sources, "start": _hash(start) if start else None}
     file.write_text(json.dumps(about | {"parts": before["parts"] + 1}) + "\n", encoding="utf-8")
+
+
+def _hash(start):
+    file = Path(start) / STATE
+    return checkpoints.checkpoint_hash(file if file.exists() else start)
 
 
 def _save(folder, state):
