@@ -20,17 +20,18 @@ ONSET_HOP = 160  # samples: 10 ms
 SMOOTHING = 7  # points of the Hann window over the onset curve: players are 30 ms apart and still together
 
 
-def chroma_segments(waveform: np.ndarray) -> np.ndarray:
+def chroma_segments(waveform: np.ndarray, window: int = CHROMA_N_FFT) -> np.ndarray:
     """Harmony of one clip: chroma averaged in segments of 0.5 s, each centred over the 12 classes and normalised.
 
     Args:
         waveform: (N,) float32, 16 kHz.
+        window: samples, at most `CHROMA_N_FFT`: what two tones need to be told apart.
 
     Returns:
         (segments * 12,) of norm sqrt(segments) where every segment sounds; silent segments are zero.
     """
     chroma = librosa.feature.chroma_stft(
-        y=waveform, sr=SAMPLE_RATE, n_fft=CHROMA_N_FFT, hop_length=CHROMA_HOP, tuning=0.0
+        y=waveform, sr=SAMPLE_RATE, n_fft=CHROMA_N_FFT, win_length=window, hop_length=CHROMA_HOP, tuning=0.0
     )  # (12, T)
     n = max(1, round(len(waveform) / SAMPLE_RATE / SEGMENT_S))
     segments = np.stack([part.mean(axis=1) for part in np.array_split(chroma, n, axis=1)])  # (segments, 12)
@@ -50,9 +51,16 @@ def onset_curve(waveform: np.ndarray) -> np.ndarray:
 
 
 class ChromaOnsetControl:
-    """Chroma and onset correlation behind the interface of `Scorer`: `modes`, `matrix`, `matrices`."""
+    """Chroma and onset correlation behind the interface of `Scorer`: `modes`, `matrix`, `matrices`.
+
+    Args:
+        window: samples, of the chroma.
+    """
 
     modes = MODES
+
+    def __init__(self, window: int = CHROMA_N_FFT):
+        self.window = window
 
     def matrix(
         self, conditionings: Sequence[np.ndarray], accompaniments: Sequence[np.ndarray], mode: str = "both"
@@ -85,7 +93,7 @@ class ChromaOnsetControl:
             raise ValueError(f"mode is {unknown.pop()!r}; use {', '.join(MODES)}")
         result = {}
         if set(modes) & {"both", "harmonic"}:
-            a, b = (np.stack([chroma_segments(x) for x in clips]) for clips in (conditionings, accompaniments))
+            a, b = (np.stack([chroma_segments(x, self.window) for x in clips]) for clips in (conditionings, accompaniments))
             result["harmonic"] = a @ b.T / (a.shape[1] // 12)
         if set(modes) & {"both", "percussive"}:
             a, b = (np.stack([onset_curve(x) for x in clips]) for clips in (conditionings, accompaniments))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cocola_lib.control import ChromaOnsetControl, chroma_segments, onset_curve
+from cocola_lib.features import WINDOW
 
 RATE = 16_000
 TIME = np.arange(5 * RATE) / RATE
@@ -27,6 +28,12 @@ def test_the_same_chord_in_another_octave_agrees_and_another_chord_does_not():
     harmony = control.matrix([c_major], [low, f_sharp], "harmonic")[0]
     assert harmony[0] > 0.8
     assert harmony[1] < 0.2
+
+
+def test_a_window_as_short_as_that_of_the_features_cannot_tell_a_semitone_in_the_middle_of_the_piano():
+    c, c_sharp = chord(60), chord(61)
+    apart = [ChromaOnsetControl(window).matrix([c], [c_sharp], "harmonic")[0, 0] for window in (4096, WINDOW)]
+    assert apart[0] < 0.3 and apart[1] > 0.8
 
 
 def test_clicks_at_the_same_times_correlate_and_shifted_ones_do_not():

@@ -241,6 +241,15 @@ def test_a_training_may_begin_from_a_checkpoint(folder, tmp_path):
     assert material["start"] == checkpoints.checkpoint_hash(begun)
 
 
+def test_the_papers_encoder_begins_from_its_stem(tmp_path):
+    stem, whole = (Cocola(train.PLANS[name].config) for name in ("hps-all-stem", "hps-all"))
+    torch.save({"average": stem.state_dict()}, tmp_path / train.STATE)
+    taken = train._take(whole, tmp_path)
+    theirs, ours = stem.backbone.state_dict(), whole.backbone.state_dict()
+    assert set(theirs) < set(ours) and taken == len(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
 def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(folder, tmp_path, monkeypatch):
     run = train.train(tmp_path / "run", folder, 0.0001, n=(1, 1, 1))
     rng = np.random.default_rng(0)
