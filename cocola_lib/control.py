@@ -93,7 +93,8 @@ class ChromaOnsetControl:
             raise ValueError(f"mode is {unknown.pop()!r}; use {', '.join(MODES)}")
         result = {}
         if set(modes) & {"both", "harmonic"}:
-            a, b = (np.stack([chroma_segments(x, self.window) for x in clips]) for clips in (conditionings, accompaniments))
+            sides = conditionings, accompaniments
+            a, b = (np.stack([chroma_segments(x, self.window) for x in clips]) for clips in sides)
             result["harmonic"] = a @ b.T / (a.shape[1] // 12)
         if set(modes) & {"both", "percussive"}:
             a, b = (np.stack([onset_curve(x) for x in clips]) for clips in (conditionings, accompaniments))

@@ -28,8 +28,6 @@ def pairs(tiny_sets):
 
 MODELS = (scoring.BUNDLED, scoring.BUNDLED_PAPER)
 both_models = pytest.mark.parametrize("folder", MODELS, ids=[folder.name for folder in MODELS])
-    "folder", (scoring.BUNDLED, scoring.BUNDLED_PAPER), ids=lambda folder: folder.name
-)
 
 
 @both_models
