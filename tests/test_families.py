@@ -107,12 +107,13 @@ def test_sides_share_no_stem_and_say_whether_they_have_notes(folder):
         assert all(len(side) == draw.SETS and len(side[0]) == 5 * RATE for side in d.clips)
 
 
-def test_an_encoder_that_averages_is_spared_windows_that_are_late(folder):
+@pytest.mark.parametrize("sets", [1, 3])
+def test_a_family_may_give_fewer_windows(sets, folder):
     family = draw.Family(folder / "band-00000.json")
-    drawn = next(d for d in (draw.draw(family, np.random.default_rng(i), draw.SETS_IN_TIME) for i in range(20)) if d)
-    assert [len(side) for side in drawn.clips] == [3, 3] and drawn.rolls.shape[1] == 3
-    features, rolls, _ = next(iter(draw.Batches(folder, (1, 1, 1), draw.SETS_IN_TIME)))
-    assert len(features) == len(rolls) == 2 * 3 * draw.SETS_IN_TIME
+    drawn = next(d for d in (draw.draw(family, np.random.default_rng(i), sets) for i in range(20)) if d)
+    assert [len(side) for side in drawn.clips] == [sets, sets] and drawn.rolls.shape[1] == sets
+    features, rolls, _ = next(iter(draw.Batches(folder, (1, 1, 1), sets)))
+    assert len(features) == len(rolls) == 2 * 3 * sets
 
 
 def test_a_family_that_is_silent_is_passed_over(tmp_path):
@@ -180,7 +181,7 @@ def test_only_pairs_that_are_truly_false_count_as_false():
 
 def test_pitch_classes_are_read_off_the_papers_encoder_early_and_not_later(folder):
     torch.manual_seed(0)
-    batch = next(iter(draw.Batches(folder, (1, 1, 1), draw.SETS_IN_TIME)))
+    batch = next(iter(draw.Batches(folder, (1, 1, 1), 1)))
     model, losses = Cocola(train.PLANS["hps-all"].config), losses_of("hps-all")
     assert sum(p.numel() for p in losses.parameters()) == 12 * (2 * 1280 + 1)  # two bands of the last features
     total, late = losses(model.eval(), *batch)

@@ -17,7 +17,6 @@ from cocola_lib.features import hps_log_mel
 
 N_SAMPLES = int(WINDOW_S * RATE)
 SETS = 5  # windows per family: as it is, transposed, at another tempo or place, late by part of a beat, late by less
-SETS_IN_TIME = 3  # the first of them: for an encoder that averages over the window, late is the same
 TRANSPOSED = 1  # the second
 JITTER_S = 0.02  # each sub-mix is early or late by up to this: players are not machines
 BEATS = (0.25, 0.5, 0.75, 1.0, 1.5)  # how late the fourth window is
@@ -148,7 +147,7 @@ class Batches(IterableDataset):
         folder: of families.
         n: families per batch that keep both channels, only the harmonic and only the percussive one. A batch has
             K = sets * sum(n) windows.
-        sets: windows per family.
+        sets: windows per family, the first so many of `SETS`.
         seed: of the draws; loader processes get their own.
         clean: share of clips left as rendered.
         valid: draw from the families that are kept for validation, every fortieth, instead of from the others.

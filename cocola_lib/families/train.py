@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from cocola_lib import checkpoints
 from cocola_lib.backbones import COLUMNS
 from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
-from cocola_lib.families.draw import SETS, SETS_IN_TIME, TRANSPOSED, Batches
+from cocola_lib.families.draw import SETS, TRANSPOSED, Batches
 from cocola_lib.features import MODES
 from cocola_lib.loss import contrastive_loss
 
@@ -35,7 +35,7 @@ class Plan:
     Attributes:
         config: of the model.
         n: families per batch of each mask.
-        sets: windows per family.
+        sets: windows per family: 1, and no negative is a hard one.
         early: share of the time at half the time resolution, with the loss on pitch classes where the finished model
             has no reading of them; the rest is Eq. 3 alone.
     """
@@ -49,7 +49,7 @@ class Plan:
 MUSICAL = ModelConfig(pooling="musical", time_steps=64)
 PLANS = {
     "hps-all-time": Plan(replace(MUSICAL, backbone=COLUMNS), (6, 4, 2), SETS, 0.0),
-    "hps-all": Plan(ModelConfig(), (5, 3, 2), SETS_IN_TIME, 0.5),
+    "hps-all": Plan(ModelConfig(), (16, 8, 6), 1, 0.5),
     "hps-all-stem": Plan(MUSICAL, (3, 2, 1), SETS, 1.0),  # B0 up to its steps of 80 ms: what `hps-all` begins from
 }
 STATE, LOG, MATERIAL = "last.pt", "log.jsonl", "material.json"
