@@ -266,6 +266,12 @@ def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(folder
     assert (out / export.TABLE).read_text().startswith("step,minutes,split,loss")
 
 
+def test_a_stem_is_no_model_to_export(folder, tmp_path):
+    run = train.train(tmp_path / "run", folder, 0.0001, "hps-all-stem", n=(1, 1, 1))
+    with pytest.raises(ValueError, match="a training of hps-all-stem; exported are hps-all-time, hps-all"):
+        export.export(run, tmp_path / "weights")
+
+
 # Music from outside
 
 

@@ -25,9 +25,8 @@ ABOUT = {
   first batch set its projection (mean 0, deviation 1 in every dimension); W began as 0.01 I. For the first
   {early:.0%} of the time it heard half the time resolution and was asked for the pitch classes that sound, too.""",
 }
-LATE = (
-    "; windows late by part of a beat\n  or by 70 to 180 ms"  # what an encoder that averages over the window is spared
-)
+BROKEN = """Each as it is, transposed, and some at
+  another tempo; windows late by part of a beat or by 70 to 180 ms: negatives in which one thing is wrong. """
 CARD_TEXT = """# {model}
 
 Scores whether two sub-mixes belong together. {parameters:.1f} million parameters, {size:.1f} MB in float16.
@@ -37,8 +36,8 @@ Scores whether two sub-mixes belong together. {parameters:.1f} million parameter
   directions over the windows of one mask. `python -m cocola_lib.families` makes the material and the model.{note}
 - **What it heard.** {families:,} excerpts of 13 s ({sources}), rendered from notes with the soundfonts
   TimGM6mb and FluidR3 GM: the project's own band (styles of the training split), Bach chorales (training split), works
-  by people from music21's corpus, and accompaniments by MMA. Each as it is, transposed, and some at another
-  tempo{late}; sub-mixes up to 20 ms early or late; speed, gain, equaliser, drive, room and noise at random.
+  by people from music21's corpus, and accompaniments by MMA. {broken}Sub-mixes
+  up to 20 ms early or late; speed, gain, equaliser, drive, room and noise at random.
 - **What it cannot know.** No recording of a person, no voice, no lyrics, no electronic production: all it heard is
   General MIDI at 16 kHz. It hears whether pitches and onsets fit, not whether a part is well played or fits in style.
   Scores of this checkpoint cannot be compared with those of another; use the calibrated reading.
@@ -58,11 +57,15 @@ def export(run, folder=None, note=""):
         note: a sentence for the card.
     Returns:
         The folder, a Path.
+    Raises:
+        ValueError: a training of something that is no model of the package.
     """
     run = Path(run)
     state = torch.load(run / STATE, weights_only=True)
     log = pd.DataFrame(json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines())
     material = json.loads((run / MATERIAL).read_text(encoding="utf-8"))
+    if material["model"] not in ABOUT:
+        raise ValueError(f"{run}: a training of {material['model']}; exported are {', '.join(ABOUT)}")
     folder, plan = Path(folder or checkpoints.IN_PACKAGE / material["model"]), PLANS[material["model"]]
     model = Cocola(plan.config)
     model.load_state_dict(state["average"])
@@ -76,7 +79,7 @@ def export(run, folder=None, note=""):
     card = CARD_TEXT.format(
         model=material["model"],
         about=ABOUT[material["model"]].format(early=plan.early),
-        late=LATE if plan.sets == SETS else "",
+        broken=BROKEN if plan.sets == SETS else "",
         parameters=sum(p.numel() for p in model.parameters()) / 1e6,
         size=(folder / checkpoints.WEIGHTS).stat().st_size / 1e6,
         steps=state["step"],
