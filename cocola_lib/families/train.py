@@ -36,21 +36,24 @@ class Plan:
         config: of the model.
         n: families per batch of each mask.
         sets: windows per family: 1, and no negative is a hard one.
-        early: share of the time at half the time resolution, with the loss on pitch classes where the finished model
-            has no reading of them; the rest is Eq. 3 alone.
+        pitch_weight: of the loss on pitch classes. It must count: at 0.5 it is drowned by Eq. 3's gradient, and after
+            700 steps the encoder knows no pitch at all.
+        early: share of the time at half the time resolution, with weights that come from another model kept as they
+            are; a finished model without a reading of pitch classes is asked for them in this time only.
     """
 
     config: ModelConfig
     n: tuple[int, int, int]
     sets: int
+    pitch_weight: float
     early: float
 
 
 MUSICAL = ModelConfig(pooling="musical", time_steps=64)
 PLANS = {
-    "hps-all-time": Plan(replace(MUSICAL, backbone=COLUMNS), (6, 4, 2), SETS, 0.0),
-    "hps-all": Plan(ModelConfig(), (16, 8, 6), 1, 0.5),
-    "hps-all-stem": Plan(MUSICAL, (3, 2, 1), SETS, 1.0),  # B0 up to its steps of 80 ms: what `hps-all` begins from
+    "hps-all-time": Plan(replace(MUSICAL, backbone=COLUMNS), (6, 4, 2), SETS, 4.0, 0.0),
+    "hps-all": Plan(ModelConfig(), (16, 8, 6), 1, 15.0, 0.5),
+    "hps-all-stem": Plan(MUSICAL, (3, 2, 1), SETS, 4.0, 1.0),  # B0 up to its steps of 80 ms: what `hps-all` begins from
 }
 STATE, LOG, MATERIAL = "last.pt", "log.jsonl", "material.json"
 MASKS = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])  # of each of MODES: channels that stay
@@ -67,7 +70,6 @@ def train(
     name="hps-all-time",
     n=None,
     learning_rate=2e-3,
-    pitch_weight=4.0,
     seed=0,
     save_every=200,
     start=None,
@@ -80,8 +82,6 @@ def train(
         minutes: of training in all, over every restart; the learning rate falls to 2 % by then.
         name: of the model, see `PLANS`.
         n: families per batch of each mask; None: the plan's. K = sets * sum(n) windows.
-        pitch_weight: of the loss on pitch classes. It must count: at 0.5 it
-            is drowned by Eq. 3's gradient, and after 700 steps the encoder knows no pitch at all.
         seed: of weights and draws; a restart draws on from another place.
         save_every: steps.
         start: a checkpoint, or the folder of another training, to begin from: every weight that both models have;
@@ -94,7 +94,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     plan = PLANS[name] if n is None else replace(PLANS[name], n=n)
     model = Cocola(plan.config)
-    known = _take(model, start) if start else 0
+    known = _take(model, start) if start else []
     state = torch.load(folder / STATE, weights_only=True) if (folder / STATE).exists() else None
     step, spent = (state["step"], state["spent"]) if state else (0, 0.0)
     drawn = Batches(families, plan.n, plan.sets, seed + step)
@@ -102,19 +102,22 @@ def train(
     held_back = Batches(families, plan.n, plan.sets, valid=True, most=VALID_BATCHES)  # ends by itself, not in mid-work
     valid = list(_load(held_back)) if held_back.files else []
     batches = _load(drawn)
-    if not state and known < len(model.state_dict()):
+    if not state and len(known) < len(model.state_dict()):
         data_dependent_start(model, next(batches)[0].float())
     model = model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
-    losses = Losses(model, plan, pitch_weight)
+    losses = Losses(model, plan)
     optimiser = _optimiser([*model.parameters(), *losses.parameters()], learning_rate)
     parts = {"model": model, "average": average, "losses": losses, "optimiser": optimiser}
     for part in parts if state else ():
         parts[part].load_state_dict(state[part])
+    parameters = [(parameter, name in known) for name, parameter in model.named_parameters()]
     last = time.monotonic()
     while spent < 60 * minutes:
         share = spent / (60 * minutes)
         losses.early, rate = share < plan.early, learning_rate * _schedule(step, share)
+        for parameter, is_known in parameters:
+            parameter.requires_grad_(not (is_known and losses.early))
         for group in optimiser.param_groups:
             group["lr"] = rate
         loss, values = losses(model.train(), *next(batches))
@@ -143,17 +146,16 @@ class Losses(nn.Module):
     Args:
         model: Cocola; one that averages gets a layer that reads pitch classes off its last features.
         plan: what is trained; its families' masks are those that `Batches` draws.
-        pitch_weight: of the second loss.
     """
 
-    def __init__(self, model, plan, pitch_weight):
+    def __init__(self, model, plan):
         super().__init__()
         mask = torch.arange(3).repeat_interleave(torch.tensor(plan.n))  # (families,)
         self.sets = plan.sets
         self.mask = mask.repeat_interleave(plan.sets)  # (K,)
         self.family = torch.arange(len(mask)).repeat_interleave(plan.sets)
         self.transposed = torch.arange(plan.sets).repeat(len(mask)) == TRANSPOSED
-        self.pitch_weight, self.early = pitch_weight, False
+        self.pitch_weight, self.early = plan.pitch_weight, False
         if plan.config.pooling == "average":
             self.reading = nn.LazyConv1d(12, 1)
             self.reading(_last_features(model.eval(), torch.zeros(1, model.front_end.n_channels, 64, 64)).flatten(1, 2))
@@ -196,14 +198,14 @@ class Losses(nn.Module):
 
 
 def _take(model, start):
-    """Let a model begin from another's weights, where names and shapes agree; how many tensors that are."""
+    """Let a model begin from another's weights, where names and shapes agree; the names of those."""
     file, own = Path(start) / STATE, model.state_dict()
     theirs = (
         torch.load(file, weights_only=True)["average"] if file.exists() else checkpoints.load(start)[0].state_dict()
     )
     same = {k: v for k, v in theirs.items() if k in own and v.shape == own[k].shape}
     model.load_state_dict(own | same)
-    return len(same)
+    return list(same)
 
 
 def _last_features(model, features):
