@@ -22,8 +22,9 @@ ABOUT = {
   512 numbers, of which 320 keep rhythm, 180 harmony and 12 key (`cocola_lib/backbones.py`, `cocola_lib/heads.py`).
   What `Scorer()` uses. Beside Eq. 3 it was asked for the pitch classes that sound.""",
     "hps-all": """The paper's: HPS features, EfficientNet-B0 with average pooling, 512 numbers, a free W. The
-  first batch set its projection (mean 0, deviation 1 in every dimension); W began as 0.01 I. For the first
-  {early:.0%} of the time it heard half the time resolution and was asked for the pitch classes that sound, too.""",
+  first batch set its projection (mean 0, deviation 1 in every dimension); W began as 0.01 I. Its first stages began
+  from a B0 that was tapped at steps of 80 ms (`hps-all-stem`). For the first {early:.0%} of the time they were kept as
+  they were, it heard half the time resolution, and was asked for the pitch classes that sound; then Eq. 3 alone.""",
 }
 BROKEN = """Each as it is, transposed, and some at
   another tempo; windows late by part of a beat or by 70 to 180 ms: negatives in which one thing is wrong. """
