@@ -161,8 +161,8 @@ def test_the_equaliser_keeps_peak_and_floor_of_features():
 # Training
 
 
-def losses_of(name):
-    plan = dataclasses.replace(train.PLANS[name], n=(1, 1, 1))
+def losses_of(name, n=(1, 1, 1)):
+    plan = dataclasses.replace(train.PLANS[name], n=n)
     return train.Losses(Cocola(plan.config), plan)
 
 
@@ -181,8 +181,8 @@ def test_only_pairs_that_are_truly_false_count_as_false():
 
 def test_pitch_classes_are_read_off_the_papers_encoder_early_and_not_later(folder):
     torch.manual_seed(0)
-    batch = next(iter(draw.Batches(folder, (1, 1, 1), 1)))
-    model, losses = Cocola(train.PLANS["hps-all"].config), losses_of("hps-all")
+    batch = next(iter(draw.Batches(folder, (2, 2, 2), 1)))
+    model, losses = Cocola(train.PLANS["hps-all"].config), losses_of("hps-all", (2, 2, 2))
     assert sum(p.numel() for p in losses.parameters()) == 12 * (2 * 1280 + 1)  # two bands of the last features
     total, late = losses(model.eval(), *batch)
     assert "pitch loss" not in late and float(total.detach()) == pytest.approx(late["loss"], abs=1e-4)
@@ -230,7 +230,7 @@ def test_some_families_are_kept_for_validation_and_their_figures_are_logged(fold
 @pytest.mark.parametrize("early", [0.0, 0.5])
 def test_the_papers_encoder_is_trained_on_eq_3_and_early_on_pitch_classes_too(early, folder, tmp_path, monkeypatch):
     monkeypatch.setitem(train.PLANS, "hps-all", dataclasses.replace(train.PLANS["hps-all"], early=early))
-    run = train.train(tmp_path / "run", folder, 0.0001, "hps-all", n=(1, 1, 1))
+    run = train.train(tmp_path / "run", folder, 0.0001, "hps-all", n=(2, 2, 2))
     (row,) = [json.loads(line) for line in (run / train.LOG).read_text().splitlines()]  # the first step
     assert row["loss"] > 0 and ("pitch loss" in row) == (early > 0)
 
