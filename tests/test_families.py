@@ -242,6 +242,15 @@ def test_a_training_may_begin_from_a_checkpoint(folder, tmp_path):
     assert material["start"] == checkpoints.checkpoint_hash(begun)
 
 
+@pytest.mark.parametrize(("kind", "moves"), [("hps-all-stem", False), ("hps-all", True)])
+def test_what_comes_from_another_kind_of_model_is_kept_at_first(kind, moves, folder, tmp_path):
+    begun = checkpoints.save(tmp_path / "begun", Cocola(train.PLANS[kind].config), {"steps": 0})
+    run = train.train(tmp_path / "run", folder, 0.0001, "hps-all", n=(2, 2, 2), start=begun)
+    before, after = checkpoints.load(begun)[0].state_dict(), torch.load(run / train.STATE, weights_only=True)["model"]
+    name = "backbone.conv_stem.weight"
+    assert torch.equal(before[name], after[name]) != moves
+
+
 def test_the_papers_encoder_begins_from_its_stem(tmp_path):
     stem, whole = (Cocola(train.PLANS[name].config) for name in ("hps-all-stem", "hps-all"))
     torch.save({"average": stem.state_dict()}, tmp_path / train.STATE)

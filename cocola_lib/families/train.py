@@ -12,42 +12,17 @@ import math
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 from torch.utils.data import DataLoader
 
 from cocola_lib import checkpoints
 from cocola_lib.backbones import COLUMNS
 from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
-from cocola_lib.families.draw import SETS, TRANSPOSED, Batches
-from cocola_lib.features import MODES
-from cocola_lib.loss import contrastive_loss
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is trained, and on what.
-
-    Attributes:
-        config: of the model.
-        n: families per batch of each mask.
-        sets: windows per family: 1, and no negative is a hard one.
-        pitch_weight: of the loss on pitch classes. It must count: at 0.5 it is drowned by Eq. 3's gradient, and after
-            700 steps the encoder knows no pitch at all.
-        early: share of the time at half the time resolution, with weights that come from another model kept as they
-            are; a finished model without a reading of pitch classes is asked for them in this time only.
-    """
-
-    config: ModelConfig
-    n: tuple[int, int, int]
-    sets: int
-    pitch_weight: float
-    early: float
-
+from cocola_lib.families.draw import SETS, Batches
+from cocola_lib.families.losses import Losses, Plan
 
 MUSICAL = ModelConfig(pooling="musical", time_steps=64)
 PLANS = {
@@ -56,7 +31,6 @@ PLANS = {
     "hps-all-stem": Plan(MUSICAL, (3, 2, 1), SETS, 4.0, 1.0),  # B0 up to its steps of 80 ms: what `hps-all` begins from
 }
 STATE, LOG, MATERIAL = "last.pt", "log.jsonl", "material.json"
-MASKS = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])  # of each of MODES: channels that stay
 WARM_UP = 100  # steps
 MAX_NORM = 5.0  # of the gradient
 VALID_BATCHES = 4
@@ -95,6 +69,7 @@ def train(
     plan = PLANS[name] if n is None else replace(PLANS[name], n=n)
     model = Cocola(plan.config)
     known = _take(model, start) if start else []
+    begun = len(known) == len(model.state_dict())  # from one of its own kind
     state = torch.load(folder / STATE, weights_only=True) if (folder / STATE).exists() else None
     step, spent = (state["step"], state["spent"]) if state else (0, 0.0)
     drawn = Batches(families, plan.n, plan.sets, seed + step)
@@ -102,7 +77,7 @@ def train(
     held_back = Batches(families, plan.n, plan.sets, valid=True, most=VALID_BATCHES)  # ends by itself, not in mid-work
     valid = list(_load(held_back)) if held_back.files else []
     batches = _load(drawn)
-    if not state and len(known) < len(model.state_dict()):
+    if not state and not begun:
         data_dependent_start(model, next(batches)[0].float())
     model = model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
@@ -111,13 +86,13 @@ def train(
     parts = {"model": model, "average": average, "losses": losses, "optimiser": optimiser}
     for part in parts if state else ():
         parts[part].load_state_dict(state[part])
-    parameters = [(parameter, name in known) for name, parameter in model.named_parameters()]
+    kept = [parameter for name, parameter in model.named_parameters() if name in known and not begun]
     last = time.monotonic()
     while spent < 60 * minutes:
         share = spent / (60 * minutes)
         losses.early, rate = share < plan.early, learning_rate * _schedule(step, share)
-        for parameter, is_known in parameters:
-            parameter.requires_grad_(not (is_known and losses.early))
+        for parameter in kept:
+            parameter.requires_grad_(not losses.early)
         for group in optimiser.param_groups:
             group["lr"] = rate
         loss, values = losses(model.train(), *next(batches))
@@ -140,63 +115,6 @@ def train(
     return folder
 
 
-class Losses(nn.Module):
-    """The two losses of a batch.
-
-    Args:
-        model: Cocola; one that averages gets a layer that reads pitch classes off its last features.
-        plan: what is trained; its families' masks are those that `Batches` draws.
-    """
-
-    def __init__(self, model, plan):
-        super().__init__()
-        mask = torch.arange(3).repeat_interleave(torch.tensor(plan.n))  # (families,)
-        self.sets = plan.sets
-        self.mask = mask.repeat_interleave(plan.sets)  # (K,)
-        self.family = torch.arange(len(mask)).repeat_interleave(plan.sets)
-        self.transposed = torch.arange(plan.sets).repeat(len(mask)) == TRANSPOSED
-        self.pitch_weight, self.early = plan.pitch_weight, False
-        if plan.config.pooling == "average":
-            self.reading = nn.LazyConv1d(12, 1)
-            self.reading(_last_features(model.eval(), torch.zeros(1, model.front_end.n_channels, 64, 64)).flatten(1, 2))
-
-    def forward(self, model, features, rolls, pitched):
-        """Features (2 K, C, M, T) dB, rolls (2 K, 12, 63), pitched (families, 2) -> (scalar, numbers to log)."""
-        mask = torch.cat([self.mask, self.mask])
-        masked = features.float() * MASKS[mask][:, :, None, None]
-        if self.early:
-            masked = F.avg_pool2d(masked, (1, 2))
-        with torch.autocast("cpu", torch.bfloat16, enabled=model.config.backbone == COLUMNS):
-            h, logits = self._read(model, masked)
-        h1, h2 = h.float().chunk(2)
-        similarities = model.similarity(h1, h2).masked_fill(self.excluded(pitched), -torch.inf)
-        total = loss = contrastive_loss(similarities, both_ways=True)
-        found = (similarities.argmax(dim=1) == torch.arange(len(similarities))).float()
-        values = {"loss": loss, "accuracy": found}
-        values |= {f"accuracy {mode}": found[self.mask == i] for i, mode in enumerate(MODES)}
-        if logits is not None:
-            heard = (mask != 2) & pitched.T.repeat_interleave(self.sets, dim=1).flatten()  # sides with notes to hear
-            sounding = F.adaptive_max_pool1d(rolls[heard].float(), logits.shape[2])
-            values["pitch loss"] = F.binary_cross_entropy_with_logits(logits[heard].float(), sounding)
-            total = loss + self.pitch_weight * values["pitch loss"]
-        return total, {name: round(float(value.detach().mean()), 4) for name, value in values.items()}
-
-    def _read(self, model, features):
-        """Embeddings (2 K, D), and logits (2 K, 12, steps) of the pitch classes or None."""
-        if hasattr(model.head, "read"):
-            return model.head.read(model.pooled(features))
-        last = _last_features(model, features)
-        logits = self.reading(last.flatten(1, 2)) if self.early else None
-        return model.head(model.backbone.forward_head(last)), logits
-
-    def excluded(self, pitched):
-        """(K, K) bool: pairs that are neither true nor false. Those of other masks; and a window against its own
-        transposed twin where pitch cannot be heard: in the percussive channel, or without notes on both sides."""
-        deaf = (~pitched.all(dim=1))[self.family] | (self.mask == 2)
-        twins = (self.family[:, None] == self.family) & (self.transposed[:, None] != self.transposed)
-        return (self.mask[:, None] != self.mask) | (twins & deaf[:, None])
-
-
 def _take(model, start):
     """Let a model begin from another's weights, where names and shapes agree; the names of those."""
     file, own = Path(start) / STATE, model.state_dict()
@@ -206,11 +124,6 @@ def _take(model, start):
     same = {k: v for k, v in theirs.items() if k in own and v.shape == own[k].shape}
     model.load_state_dict(own | same)
     return list(same)
-
-
-def _last_features(model, features):
-    """What a timm backbone averages: (B, C, M, T) -> (B, 1280, M / 32, T / 32)."""
-    return model.backbone.forward_features(model.unit_range(features))
 
 
 def _load(batches):
