@@ -38,6 +38,12 @@ def build_backbone(config, n_channels):
     return backbone, width
 
 
+def mixed_precision(config):
+    """Bfloat16 on a CPU where it shortens a step: `columns` take half the time. Depthwise convolutions, as in B0, run
+    backward more slowly in it."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=config.backbone == COLUMNS)
+
+
 class Columns(nn.Module):
     """One column of the spectrogram after the other: all bands are channels of a convolution over time.
 

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 import typer
 
-from cocola_lib.backbones import COLUMNS
+from cocola_lib.backbones import COLUMNS, mixed_precision
 from cocola_lib.contrastive import draw_modes, mask_pairs, part_groups
 from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
 from cocola_lib.evaluation import bootstrap_interval, hit_probability
@@ -133,8 +133,8 @@ def teach(idea: Idea, pool: Pool, minutes: float, seed: int = 0) -> tuple[Cocola
 
 
 def _similarities(model, features):
-    """(2K, C, M, T), anchors first -> (K, K). Bfloat16 where it saves time: B0's convolutions are faster without."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=model.config.backbone == COLUMNS):
+    """(2K, C, M, T), anchors first -> (K, K)."""
+    with mixed_precision(model.config):
         h = model.embed(features)
     return model.similarity(*h.float().chunk(2))
 

@@ -51,12 +51,19 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
+def _command() -> str:
+    """As it was typed, with the module's or the program's name in place of where it lies on this machine."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = ["python", "-m", spec.name.removesuffix(".__main__")] if spec else [Path(sys.argv[0]).name]
+    return shlex.join([*program, *sys.argv[1:]])
+
+
 def provenance(tracks: list[Track], seed: int, checkpoint: str | Path | None = None) -> dict:
     """What a number needs to be made again: code, data, seed, weights, versions, machine and command."""
     from cocola_lib.checkpoints import checkpoint_hash
 
     return {
-        "command": os.environ.get("COCOLA_COMMAND") or shlex.join(sys.argv),
+        "command": os.environ.get("COCOLA_COMMAND") or _command(),
         "git_commit": _git("rev-parse", "HEAD") or None,
         "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!outputs")),
         "seed": seed,

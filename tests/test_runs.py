@@ -1,5 +1,6 @@
 """Bad input stops a run with one line, a non-zero exit and nothing half-written; provenance is complete."""
 
+import importlib.machinery
 import json
 import os
 import subprocess
@@ -138,6 +139,18 @@ def test_results_of_two_notebooks_stand_beside_each_other(tmp_path):
     entries = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert list(entries) == ["00_a", "01_b"]
     assert entries["01_b"]["results"] == {"x": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [("cocola_lib.efficiency", "python -m cocola_lib.efficiency --minutes 2"), (None, "efficiency.py --minutes 2")],
+)
+def test_the_stored_command_names_no_place_on_this_machine(module, expected, monkeypatch):
+    spec = module and importlib.machinery.ModuleSpec(module, None)
+    monkeypatch.delenv("COCOLA_COMMAND", raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
+    monkeypatch.setattr(sys, "argv", ["/home/me/cocola_lib/efficiency.py", "--minutes", "2"])
+    assert runs.provenance([], 0)["command"] == expected
 
 
 def test_the_data_hash_notices_a_changed_file(tmp_path):

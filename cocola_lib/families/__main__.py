@@ -66,16 +66,16 @@ def outside(
     out: Annotated[Path | None, typer.Option(help="Write the table there, as CSV.")] = None,
 ):
     """Measure a model and the control on music that no training heard."""
-    from cocola_lib import Scorer, checkpoints
+    from cocola_lib import Scorer
     from cocola_lib.console import show_frame
     from cocola_lib.control import ChromaOnsetControl
     from cocola_lib.families.outside import measure
-    from cocola_lib.scoring import BUNDLED
 
-    table = measure({"model": Scorer(checkpoint), "control": ChromaOnsetControl()}, folder)
+    scorer = Scorer(checkpoint)
+    table = measure({"model": scorer, "control": ChromaOnsetControl()}, folder)
     show_frame(table.round(3))
     if out:
-        table.assign(checkpoint=checkpoints.checkpoint_hash(checkpoint or BUNDLED)).to_csv(out, index=False)
+        table.assign(checkpoint=scorer.hash).to_csv(out, index=False)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cocola_lib.backbones import COLUMNS
+from cocola_lib.backbones import mixed_precision
 from cocola_lib.encoder import ModelConfig
 from cocola_lib.families.draw import TRANSPOSED
 from cocola_lib.features import MODES
@@ -62,7 +62,7 @@ class Losses(nn.Module):
         masked = features.float() * MASKS[mask][:, :, None, None]
         if self.early:
             masked = F.avg_pool2d(masked, (1, 2))
-        with torch.autocast("cpu", torch.bfloat16, enabled=model.config.backbone == COLUMNS):
+        with mixed_precision(model.config):
             h, logits = self._read(model, masked)
         h1, h2 = h.float().chunk(2)
         similarities = model.similarity(h1, h2).masked_fill(self.excluded(pitched), -torch.inf)
