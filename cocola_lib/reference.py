@@ -22,7 +22,9 @@ from cocola_lib.scoring import BUNDLED
 FOLDER = REPO / "outputs" / "reference"
 RESULTS = FOLDER / "results.json"
 README = REPO / "README.md"
-OUTSIDE = "outside.csv"  # beside the weights, from python -m cocola_lib.families outside
+OUTSIDE, RESPONSES = "outside.csv", "responses.csv"  # beside the weights, from python -m cocola_lib.families outside
+SONGS = "songs.csv"  # likewise, families songs
+MODEL = "model"  # its name in those tables
 MAX_MB = 15  # of everything that is committed, so that a clone stays small
 NOT_COMMITTED = ("models", "embeddings", "listening")
 SMALL = "small "  # how notebook 03 names the rows of Table I that are trained in seconds
@@ -164,34 +166,37 @@ def _ratings(entries: dict) -> list[tuple]:
     return [("Fig. 3, Pearson r of score and MOS", notebook, ours, f"41 listeners: {paper.MOS_PEARSON_R}")]
 
 
-def bundled(entries: dict, outside: pd.DataFrame) -> str:
+def bundled(entries: dict, outside: pd.DataFrame, responses: pd.DataFrame, songs: pd.DataFrame) -> str:
     """What the README says of the bundled model: its responses against their goals, and its distance to the control.
 
     Args:
         entries: content of `results.json`.
-        outside: from `families outside`: model and control on music that no training heard.
+        outside, responses: from `families outside`: model and control on music that no training heard.
+        songs: from `families songs`: both on the miniatures' test songs of other seeds.
     """
-    lines = ["| on test songs | mode | measured | goal | met |", "|---|---|---|---|---|"]
+    lines = ["| expected | mode | goal | test songs | met | music from outside | met |", "|---" * 7 + "|"]
+    apart = responses[responses["rater"] == MODEL].set_index(["expectation", "mode"])
     for row in entries["04_accompaniment_evaluation"]["results"]["expected"]:
         if row["target"]:
-            value, low, high = (f"{100 * row[name]:.0f}" for name in ("value", "low", "high"))
+            cells = _measured(row) + _measured(apart.loc[row["expectation"], row["mode"]])
             mode = plots.MODE_LABELS.get(row["mode"], row["mode"])
-            met = "yes" if row["met"] else "**no**"
-            lines.append(f"| {row['expectation']} | {mode} | {value} % [{low}, {high}] | {row['target']} | {met} |")
+            lines.append(f"| {row['expectation']} | {mode} | {row['target']} | " + " | ".join(cells) + " |")
     ks = (2, 8, 64)
-    lines += [
-        "",
-        "| accuracy minus the control's, in points | " + " | ".join(f"K = {k}" for k in ks) + " |",
-        "|---" * 4 + "|",
-    ]
+    lines += ["", "| accuracy minus the control's, in points | " + " | ".join(f"K = {k}" for k in ks) + " |"]
+    lines += ["|---" * 4 + "|"]
     found = pd.DataFrame(entries["03_classification_tables"]["results"]["differences"])
     found = found[(found["a"] == _main(entries)) & (found["b"] == CONTROL)].rename(columns={"difference": "value"})
-    apart = outside[outside["rater"] == f"model - {CONTROL}"].assign(test_set="music from outside")
-    apart = apart[apart["what"].str.fullmatch(r"K = \d+")].assign(k=lambda t: t["what"].str[4:].astype(int))
-    for name, rows in pd.concat([found, apart]).groupby("test_set", sort=False):
-        cells = [_points(rows[rows["k"] == k]) for k in ks]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    n_songs = songs.groupby("test_set")["n_songs"].transform("max").astype(str)
+    more = songs.assign(test_set=songs["test_set"] + ", " + n_songs + " more songs")
+    rest = pd.concat([more, outside.assign(test_set="music from outside")])
+    for name, rows in pd.concat([found, rest[rest["rater"] == f"{MODEL} - {CONTROL}"]]).groupby("test_set", sort=False):
+        lines.append(f"| {name} | " + " | ".join(_points(rows[rows["k"] == k]) for k in ks) + " |")
     return "\n".join(lines)
+
+
+def _measured(row) -> list[str]:
+    value, low, high = (f"{100 * row[name]:.0f}" for name in ("value", "low", "high"))
+    return [f"{value} % [{low}, {high}]", "yes" if row["met"] else "**no**"]
 
 
 def _points(rows: pd.DataFrame) -> str:
@@ -222,7 +227,8 @@ def fill(readme: str, blocks: dict[str, str]) -> str:
 def blocks() -> dict[str, str]:
     """What the README says of the reference run as it is on disk."""
     entries = json.loads(RESULTS.read_text(encoding="utf-8"))
-    return {"results": table(entries), "bundled": bundled(entries, pd.read_csv(BUNDLED / OUTSIDE))}
+    measured = (pd.read_csv(BUNDLED / name) for name in (OUTSIDE, RESPONSES, SONGS))
+    return {"results": table(entries), "bundled": bundled(entries, *measured)}
 
 
 def main() -> None:

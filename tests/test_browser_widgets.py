@@ -235,3 +235,15 @@ def test_an_executed_notebook_that_nobody_trusts_still_plays_and_tells(lab, musi
         page.page.locator(f"{static} summary").first.click()
         assert page.page.locator(f"{static} details").first.locator("table").is_visible()
         page.screenshot("untrusted")
+
+
+def test_errors_of_jupyterlabs_core_are_not_ours_and_all_others_are(lab):  # noqa: F811
+    throw = """(name) => setTimeout(() => {
+      const source = name === "core" ? "http://127.0.0.1/static/lab/core.js" : "blob:http://127.0.0.1/widget";
+      eval(`throw new Error("of ${name}") //# sourceURL=${source}`);
+    })"""
+    with lab.open(lab.write("errors.ipynb", ["1 + 1"])) as page:
+        for name in ("core", "widget"):
+            with page.page.expect_event("pageerror"):
+                page.page.evaluate(throw, name)
+        assert len(page.errors) == 1 and "of widget" in page.errors[0]

@@ -5,12 +5,15 @@ import itertools
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from cocola_lib import checkpoints
+from cocola_lib import checkpoints, responses, scoring
 from cocola_lib.encoder import Cocola
-from cocola_lib.families import LENGTH_S, RATE, ROLL_HZ, draw, export, outside, render, sound, train
+from cocola_lib.families import LENGTH_S, RATE, ROLL_HZ, draw, export, outside, render, songs, sound, train
+from cocola_lib.families.__main__ import app
 from cocola_lib.families.pieces import Piece
 from cocola_lib.miniatures.synth import Note, Part
 
@@ -291,21 +294,69 @@ class Pitch:
         peaks = [np.abs(np.fft.rfft(clip)).argmax() / 5 for clip in accompaniments]
         return np.tile([-abs(peak - 261.6) for peak in peaks], (len(conditionings), 1))
 
+    def matrices(self, conditionings, accompaniments):
+        return {"both": self.matrix(conditionings, accompaniments)}
 
-def test_outside_counts_what_a_rater_beats_and_pairs_it_with_the_others(tmp_path):
-    variants = ((0, 1.0), (3, 1.0), (0, 0.9))
+
+def test_outside_counts_partners_found_and_pairs_a_rater_with_the_others(tmp_path):
     for i in range(3):
-        about(tmp_path, f"work-{i:05d}", (60, 60), variants)
-    table = outside.measure({"a": Pitch(), "b": Pitch()}, tmp_path).set_index(["what", "rater"])
-    assert table.loc[("beats itself 3 semitones", "a"), "value"] == 1
-    assert table.loc[("K = 2", "a"), "value"] == 0  # all alike: a tie is a miss
-    assert table.loc[("K = 2", "a - b"), ["value", "low", "high"]].tolist() == [0, 0, 0]
-    assert ("K = 8", "a") not in table.index  # three families only
+        about(tmp_path, f"work-{i:05d}", (60, 60))
+    table = outside.measure({"a": Pitch(), "b": Pitch()}, tmp_path).set_index(["k", "rater"])
+    assert table.loc[(2, "a"), "value"] == 0  # all alike: a tie is a miss
+    assert table.loc[(2, "a - b"), ["value", "low", "high"]].tolist() == [0, 0, 0]
+    assert (8, "a") not in table.index  # three families only
+
+
+def test_outside_breaks_one_thing_at_a_time(tmp_path):
+    variants = ((0, 1.0), (-3, 1.0), (0, 0.9))
+    for i in range(3):
+        about(tmp_path, f"work-{i:05d}", (60, 60 + i % 2), variants)
+    sets = outside.probes(tmp_path)
+    assert list(sets["pitched"][0].changed) == [("pitch", 3)]
+    assert set(sets["any"][0].changed) == {("stretch", 0.9), ("delay", 20.0), ("delay in beats", 0.5)}
+    first = sets["any"][0]
+    np.testing.assert_array_equal(first.changed["delay", 20.0][320:], first.truth[:-320])
+    table = responses.summarise(responses.respond(Pitch(), sets)).set_index(["change", "dose"])
+    assert table.loc[("pitch", 3), "beaten"] == 1 and table.loc[("delay", 20.0), "beaten"] < 1
 
 
 def test_outside_needs_two_families(tmp_path):
     with pytest.raises(ValueError, match="0 families"):
         outside.measure({"a": Pitch()}, tmp_path)
+
+
+def test_the_command_line_measures_the_bundled_model_beside_the_control(folder, tmp_path):
+    tables = tmp_path / "outside.csv", tmp_path / "responses.csv"
+    found = CliRunner().invoke(app, ["outside", str(folder), "--out", tables[0], "--responses", tables[1]])
+    assert found.exit_code == 0, found.output
+    accuracy, answers = map(pd.read_csv, tables)
+    assert set(accuracy["rater"]) == {"model", "control", "model - control"} and set(accuracy["k"]) == {2}
+    assert set(answers["mode"]) > {"both", "harmonic", "percussive"}
+    for table in (accuracy, answers):
+        assert table["checkpoint"].unique().tolist() == [checkpoints.checkpoint_hash(scoring.BUNDLED)]
+
+
+# More held-out songs
+
+
+def test_more_songs_are_test_songs_of_other_seeds_and_each_seed_is_a_list_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setattr(songs, "SIZE", "tiny")
+    sets = {seed: songs.make("mini-slakh2100", seed, tmp_path) for seed in (1, 2)}
+    assert all({track.split for track in tracks} == {"test"} for tracks in sets.values())
+    first, second = (tracks[0].read(tracks[0].stem_names, 0, 5) for tracks in sets.values())
+    assert not np.array_equal(first, second)
+    table = songs.measure({"a": Knows(), "b": Pitch()}, {"x": sets}, n_pairs=6, ks=(2, 6, 7)).set_index(["k", "rater"])
+    assert table.loc[(2, "a"), "value"] == 1 and table.loc[(6, "a"), "n_pairs"] == 12  # no rivals from the other seed
+    assert table.loc[(2, "a - b"), "value"] == pytest.approx(1 - table.loc[(2, "b"), "value"])
+    assert 2 < table.loc[(2, "a"), "n_songs"] <= sum(map(len, sets.values()))
+    assert 7 not in table.index.get_level_values("k")
+
+
+class Knows:
+    """A rater that is always right."""
+
+    def matrix(self, conditionings, accompaniments):
+        return np.eye(len(conditionings))
 
 
 # Rendering

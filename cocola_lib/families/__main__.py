@@ -1,11 +1,14 @@
-"""The bundled models from nothing: python -m cocola_lib.families make | train | export | outside."""
+"""The bundled models from nothing: python -m cocola_lib.families make | train | export | outside | songs."""
 
 import multiprocessing
 import os
 from pathlib import Path
 from typing import Annotated, Literal
 
+import pandas as pd
 import typer
+
+from cocola_lib.console import show_frame
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -59,23 +62,54 @@ def export(
     typer.echo(export(run, folder, note))
 
 
+Checkpoint = Annotated[str | None, typer.Option(help="A model: a folder, or a name.", show_default="the bundled one")]
+Out = Annotated[Path | None, typer.Option(help="Write the table there, as CSV.")]
+
+
 @app.command()
 def outside(
     folder: Annotated[Path, typer.Argument(help="Held-out families: make --held-out.")],
-    checkpoint: Annotated[Path | None, typer.Option(help="A model.", show_default="the bundled one")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the table there, as CSV.")] = None,
+    checkpoint: Checkpoint = None,
+    out: Out = None,
+    responses: Annotated[Path | None, typer.Option(help="Write there what it reacts to, as CSV.")] = None,
 ):
     """Measure a model and the control on music that no training heard."""
-    from cocola_lib import Scorer
-    from cocola_lib.console import show_frame
-    from cocola_lib.control import ChromaOnsetControl
-    from cocola_lib.families.outside import measure
+    from cocola_lib.families.outside import measure, probes
+    from cocola_lib.responses import acceptance, respond
 
-    scorer = Scorer(checkpoint)
-    table = measure({"model": scorer, "control": ChromaOnsetControl()}, folder)
+    raters = _raters(checkpoint)
+    _show(measure(raters, folder), raters, out)
+    sets = probes(folder)
+    found = [acceptance(respond(rater, sets, name)).assign(rater=name) for name, rater in raters.items()]
+    _show(pd.concat(found, ignore_index=True), raters, responses)
+
+
+@app.command()
+def songs(
+    folder: Annotated[Path, typer.Argument(help="Gets the songs; those that are there stay.")],
+    checkpoint: Checkpoint = None,
+    out: Out = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Of every miniature: 1, 2, ...")] = 3,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
+):
+    """Measure a model and the control on more test songs than the miniatures have: those of other seeds."""
+    from cocola_lib.families.songs import measure_seeds
+
+    raters = _raters(checkpoint)
+    _show(measure_seeds(raters, folder, range(1, seeds + 1), jobs), raters, out)
+
+
+def _raters(checkpoint):
+    from cocola_lib import Scorer
+    from cocola_lib.control import ChromaOnsetControl
+
+    return {"model": Scorer(checkpoint), "control": ChromaOnsetControl()}
+
+
+def _show(table, raters, out):
     show_frame(table.round(3))
     if out:
-        table.assign(checkpoint=scorer.hash).to_csv(out, index=False)
+        table.assign(checkpoint=raters["model"].hash).to_csv(out, index=False)
 
 
 if __name__ == "__main__":

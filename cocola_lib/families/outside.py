@@ -11,51 +11,69 @@ import pandas as pd
 
 from cocola_lib.evaluation import bootstrap_interval, hit_probability
 from cocola_lib.families.draw import Family
+from cocola_lib.probes import Probe
+from cocola_lib.responses import EIGHTH, ROOM_MS
+from cocola_lib.sampling import PairSpec
 
 KS = (2, 8, 16, 32, 64)
 START_S = 2.0  # of the window
 
 
 def measure(raters, folder, seed=0):
-    """Find each family's partner among the others', and tell it from itself transposed or at another tempo.
+    """Find each family's partner among the others'.
 
     Args:
         raters: name -> anything with `matrix(conditionings, accompaniments)`; the first is compared with the others.
         folder: of held-out families.
         seed: of the sides.
     Returns:
-        DataFrame: what ("K = 2", "transposed", ...), rater, value (a share), low, high (95 % bootstrap over
-        excerpts), n.
+        DataFrame: k, rater ("a", "b", "a - b"), value (Eq. 4), low, high (95 % bootstrap over excerpts), n.
     """
-    families = [Family(file) for file in sorted(Path(folder).glob("*.json"))]
+    drawn, first, rows = _draw(folder, seed), next(iter(raters)), []
+    sides = [[_clip(family, 0, pair[i]) for family, pair in drawn] for i in (0, 1)]
+    own = {name: rater.matrix(*sides) for name, rater in raters.items()}
+    for k in (k for k in KS if k <= len(drawn)):
+        values = {name: hit_probability(matrix, k) for name, matrix in own.items()}
+        values |= {f"{first} - {name}": values[first] - values[name] for name in list(raters)[1:]}
+        for name, value in values.items():
+            low, high = bootstrap_interval(value, [str(i) for i in range(len(value))])
+            rows.append({"k": k, "rater": name, "value": value.mean(), "low": low, "high": high, "n": len(value)})
+    return pd.DataFrame(rows)
+
+
+def probes(folder, seed=0):
+    """The same pairs with one thing wrong, as `responses.respond` wants them.
+
+    Args:
+        folder: of held-out families, with all variants.
+        seed: of the sides.
+    Returns:
+        "pitched" (two sides with notes: transposed, up in one half of the families and down in the other), "any"
+        (other tempo, late by 20 ms, by an eighth) -> list of `Probe`.
+    """
+    found = {"pitched": [], "any": []}
+    for family, (a, b) in _draw(folder, seed):
+        spec = PairSpec(family.name, START_S, *(tuple(f"stem {i}" for i in side) for side in (a, b)))
+        anchor, truth = _clip(family, 0, a), _clip(family, 0, b)
+        played = [(*variant, _clip(family, i, b)) for i, variant in enumerate(family.variants)]
+        late = {("delay", ROOM_MS): ROOM_MS / 1000, ("delay in beats", EIGHTH): EIGHTH * 60 / family.tempo_bpm}
+        time = {("stretch", tempo): clip for _, tempo, clip in played if tempo != 1}
+        time |= {key: _clip(family, 0, b, late_s) for key, late_s in late.items()}
+        found["any"].append(Probe(spec, anchor, truth, time))
+        if family.pitched[a].any() and family.pitched[b].any():
+            pitch = {("pitch", abs(semitones)): clip for semitones, _, clip in played if semitones}
+            found["pitched"].append(Probe(spec, anchor, truth, pitch))
+    return found
+
+
+def _draw(folder, seed):
+    """[(family, two sets of stems)] of the families with two sides that sound."""
     rng = np.random.default_rng(seed)
+    families = [Family(file) for file in sorted(Path(folder).glob("*.json"))]
     drawn = [(family, sides) for family in families if (sides := _sides(family, rng)) is not None]
     if len(drawn) < 2:
         raise ValueError(f"{folder}: {len(drawn)} families with two sides that sound; two or more are needed")
-    anchors = [_clip(family, 0, a) for family, (a, _) in drawn]
-    shares = {}
-    variants = [tuple(v) for v in drawn[0][0].variants]
-    for name, rater in raters.items():
-        own = rater.matrix(anchors, [_clip(family, 0, b) for family, (_, b) in drawn])
-        shares[name] = {f"K = {k}": hit_probability(own, k) for k in KS if k <= len(drawn)}
-        for i, (semitones, tempo) in enumerate(variants[1:], 1):
-            what = f"beats itself {semitones:+d} semitones" if semitones else f"beats itself at tempo {tempo:g}"
-            changed = rater.matrix(anchors, [_clip(family, i, b) for family, (_, b) in drawn]).diagonal()
-            shares[name][what.replace("+", "").replace("-", "")] = (own.diagonal() > changed).astype(float)
-    pitched = np.array([family.pitched[a].any() and family.pitched[b].any() for family, (a, b) in drawn])
-    return _table(shares, pitched)
-
-
-def _table(shares, pitched):
-    first, rows = next(iter(shares)), []
-    for what in shares[first]:
-        chosen = pitched if "semitones" in what else np.ones(len(pitched), bool)
-        values = {name: found[what][chosen] for name, found in shares.items()}
-        values |= {f"{first} - {name}": values[first] - values[name] for name in list(shares)[1:]}
-        for name, value in values.items():
-            low, high = bootstrap_interval(value, [str(i) for i in range(len(value))])
-            rows.append({"what": what, "rater": name, "value": value.mean(), "low": low, "high": high, "n": len(value)})
-    return pd.DataFrame(rows)
+    return drawn
 
 
 def _sides(family, rng):
@@ -68,6 +86,6 @@ def _sides(family, rng):
     return stems[:cut], stems[cut:n]
 
 
-def _clip(family, variant, stems):
-    start_s = START_S / family.variants[variant][1]  # the same music, whatever the tempo
+def _clip(family, variant, stems, late_s=0.0):
+    start_s = START_S / family.variants[variant][1] - late_s  # the same music, whatever the tempo
     return family.clip(variant, stems, start_s, np.ones(len(stems), np.float32))
