@@ -47,28 +47,28 @@ def mixed_precision(config):
 class Columns(nn.Module):
     """One column of the spectrogram after the other: all bands are channels of a convolution over time.
 
-    Three layers, every one halving the time resolution: 10 ms -> 80 ms. A ninth of what EfficientNet-B0 costs up to
-    the same resolution, and it sees all bands at once, so that it learns pitch where B0 is slow to.
+    Three layers, every one halving the time resolution: 10 ms -> 80 ms. A seventh of what EfficientNet-B0 costs up to
+    the same resolution, and it sees all bands at once, so that it learns pitch where B0 is slow to. There are two such
+    stacks, and their outputs are added: one sees whitened bands, from which pitch is learnt soon and rhythm late, the
+    other, half as wide, the bands as they are, with which it is the other way round.
 
     Args:
         n_channels: C of the features; n_bands: M.
-        width: channels of each layer.
+        width: channels of what comes out.
     """
 
     def __init__(self, n_channels, n_bands=64, width=384):
         super().__init__()
         self.width, self.n_bands, n = width, n_bands, n_channels * n_bands
         self.register_buffer("whitening", torch.eye(n))  # see `whiten`
-        self.layers = nn.Sequential(
-            *_over_time(n, width, 7),
-            *_over_time(width, width, 5),
-            *_over_time(width, width, 5),
-        )
+        self.layers = _three_layers(n, width, width)
+        self.plain = _three_layers(n, width // 2, width)
+        nn.init.zeros_(self.plain[-2].weight)  # adds nothing at first
 
     def forward(self, x):
         """(B, C, M, T) -> (B, width, 1, T / 8)."""
         x = x.flatten(1, 2).unsqueeze(2)  # (B, C M, 1, T)
-        return self.layers(F.conv2d(x, self.whitening[:, :, None, None]))
+        return self.layers(F.conv2d(x, self.whitening[:, :, None, None])) + self.plain(x)
 
     @torch.no_grad()
     def whiten(self, x, floor=3e-3):
@@ -88,6 +88,10 @@ class Columns(nn.Module):
             scale = (variance + floor * variance.mean() + 1e-12).rsqrt()
             blocks.append((directions * scale) @ directions.T)
         self.whitening.copy_(torch.block_diag(*blocks))
+
+
+def _three_layers(n_in, hidden, n_out):
+    return nn.Sequential(*_over_time(n_in, hidden, 7), *_over_time(hidden, hidden, 5), *_over_time(hidden, n_out, 5))
 
 
 def _over_time(n_in, n_out, kernel):

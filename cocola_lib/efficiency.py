@@ -7,6 +7,7 @@ each: the table says what helps early, not what wins in the end.
 
 import copy
 import itertools
+import json
 import math
 import time
 from dataclasses import dataclass, replace
@@ -157,6 +158,7 @@ def main(
     out: Annotated[Path, typer.Option(help="The table, CSV; its provenance goes beside it.")] = TABLE,
     size: Annotated[str, typer.Option(help="Of the miniatures.")] = "small",
     seed: Annotated[int, typer.Option()] = 0,
+    only: Annotated[str, typer.Option(help="Ideas with this in their name; rows of the others stay.")] = "",
 ):
     """Train every idea for the same minutes and write what each found; rows are written as they come."""
     from cocola_lib import miniatures, runs
@@ -164,6 +166,9 @@ def main(
     from cocola_lib.recipes import get_recipe
     from cocola_lib.tracks import load_tracks
 
+    chosen = [idea for idea in ideas() if only in idea.name]
+    if not chosen:
+        raise typer.BadParameter(f"no idea has {only!r} in its name; there are {', '.join(i.name for i in ideas())}")
     tracks = [t for name in miniatures.MODULES for t in load_tracks(miniatures.ensure(name, size=size))]
     pool = Pool(
         [t for t in get_recipe("hps-all").select(tracks) if t.split == "train"], POOL_K, POOL_BATCHES, seed=seed
@@ -172,17 +177,21 @@ def main(
         name: Pool([t for t in tracks if (t.dataset, t.split) == (name, "test")], TEST_K, 1, seed=1, noise_sigma=0.0)
         for name in ("mini-cocochorales", "mini-slakh2100")
     }
-    write_json(
-        out.with_suffix(".json"), runs.provenance(tracks, seed) | {"minutes": minutes, "pairs": len(pool.groups)}
-    )
-    found = []
-    for idea in ideas():
+    about = runs.provenance(tracks, seed) | {"minutes": minutes, "pairs": len(pool.groups)}
+    origin, found = out.with_suffix(".json"), {}
+    origins = json.loads(origin.read_text(encoding="utf-8")) if only and origin.exists() else {}
+    if only and out.exists():
+        found = dict(list(pd.read_csv(out).groupby("variant")))
+    for idea in chosen:
         model, steps = teach(idea, pool, minutes, seed)
-        for name, test in tests.items():
-            found.append(ask(model, test).assign(variant=idea.name, dataset=name, minutes=minutes, steps=steps))
-        typer.echo(f"{idea.name}: {steps} steps, " + ", ".join(f"{t.accuracy[0]:.1%}" for t in found[-2:]))
+        answers = [ask(model, test).assign(dataset=name) for name, test in tests.items()]
+        found[idea.name] = pd.concat(answers).assign(variant=idea.name, minutes=minutes, steps=steps)
+        origins[idea.name] = about
+        typer.echo(f"{idea.name}: {steps} steps, " + ", ".join(f"{rows.accuracy[0]:.1%}" for rows in answers))
+        ordered = [i.name for i in ideas() if i.name in found]
         columns = ["variant", "dataset", "k", "accuracy", "low", "high", "minutes", "steps"]
-        pd.concat(found)[columns].to_csv(out, index=False)
+        pd.concat(found[name] for name in ordered)[columns].to_csv(out, index=False)
+        write_json(origin, {name: origins[name] for name in ordered})
 
 
 if __name__ == "__main__":

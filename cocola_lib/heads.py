@@ -79,17 +79,27 @@ def _convolution(n_in, n_out, kernel):
     return nn.Conv1d(n_in, n_out, kernel, padding=kernel // 2, bias=False), nn.BatchNorm1d(n_out), nn.GELU()
 
 
+def _wider(n, kernel, dilation):
+    """Sees further over time; added to what it hears, and zero at first."""
+    conv = nn.Conv1d(n, n, kernel, padding=dilation * (kernel // 2), dilation=dilation, bias=False)
+    norm = nn.BatchNorm1d(n)
+    nn.init.zeros_(norm.weight)
+    return nn.Sequential(conv, norm, nn.GELU())
+
+
 class MusicalHead(nn.Module):
     """Rhythm, harmony and key side by side: 512 numbers that can be read, each part compared with itself only.
 
-    Rhythm: 64 steps of 80 ms, 5 numbers each, centred over time. Harmony: 15 steps of 12: how sure the encoder is of
-    each pitch class. Key: harmony averaged over the window. W has a block for each part; pitch classes meet in a
-    circulant block, one weight per interval class, so that what counts is the interval between two notes and not
-    which notes they are. Training adds a loss on the pitch classes (`pitch_classes`), which are known where clips
-    were rendered from a score.
+    Three dilated convolutions let every step hear 2.6 s before and after it, so that it can know where the beat is when
+    nothing is struck on it. Rhythm: 64 steps of 80 ms, 5 numbers each, centred over time. Harmony: 15 steps of 12: how
+    sure the encoder is of each pitch class. Key: harmony averaged over the window. W has a block for each part; pitch
+    classes meet in a circulant block, one weight per interval class, so that what counts is the interval between two
+    notes and not which notes they are. Training adds a loss on the pitch classes (`pitch_classes`), which are known
+    where clips were rendered from a score.
     """
 
     HARMONY_STEPS, CLASSES = 15, 12
+    DILATIONS = (2, 4, 8)  # steps
 
     def __init__(self, width, config, hidden=256, kernel=5):
         super().__init__()
@@ -106,6 +116,7 @@ class MusicalHead(nn.Module):
             *_convolution(hidden, hidden, kernel),
             nn.Dropout(config.dropout),
         )
+        self.context = nn.ModuleList(_wider(hidden, kernel, dilation) for dilation in self.DILATIONS)
         self.rhythm = nn.Conv1d(hidden, d, 1)
         self.pitch_classes = nn.Conv1d(hidden, self.CLASSES, 1)
         self.matrix = nn.Parameter(torch.eye(d))
@@ -125,6 +136,8 @@ class MusicalHead(nn.Module):
             (B, 512), and logits (B, 12, steps): does a note of this class sound? C first.
         """
         h = self.convolutions(features.flatten(1, 2))  # (B, hidden, steps)
+        for wider in self.context:
+            h = h + wider(h)
         logits = self.pitch_classes(h).float()
         rhythm = self.rhythm(h).float()
         rhythm = _fit(rhythm - rhythm.mean(dim=2, keepdim=True), self.steps).transpose(1, 2)  # (B, T, d)

@@ -2,12 +2,14 @@
 
 import dataclasses
 import itertools
+import json
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import typer
 from songs import SMALL, write_songs
 
 from cocola_lib import efficiency, miniatures, plots_training, tracks
@@ -83,7 +85,13 @@ def test_the_table_has_a_row_for_each_idea_test_set_and_k_and_says_what_made_it(
     table = pd.read_csv(tmp_path / "table.csv")
     assert list(table["variant"]) == ["a", "a", "b", "b"] and set(table["k"]) == {2}
     assert table["accuracy"].between(0, 1).all() and (table["steps"] == 1).all()
-    assert '"git_commit"' in (tmp_path / "table.json").read_text(encoding="utf-8")
+    origins = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
+    assert origins.keys() == {"a", "b"} and all("git_commit" in origin for origin in origins.values())
+    efficiency.main(2e-6, tmp_path / "table.csv", only="b")
+    again = pd.read_csv(tmp_path / "table.csv")
+    assert list(again["variant"]) == list(table["variant"]) and list(again["minutes"]) == [1e-6] * 2 + [2e-6] * 2
+    with pytest.raises(typer.BadParameter, match="no idea has 'c' in its name; there are a, b"):
+        efficiency.main(1e-6, tmp_path / "table.csv", only="c")
 
 
 def test_the_figure_has_the_best_idea_on_top_and_a_panel_for_each_test_set():

@@ -26,9 +26,11 @@ from cocola_lib.families.losses import Losses, Plan
 
 MUSICAL = ModelConfig(pooling="musical", time_steps=64)
 PLANS = {
-    "hps-all-time": Plan(replace(MUSICAL, backbone=COLUMNS), (6, 4, 2), SETS, 4.0, 0.0),
-    "hps-all": Plan(ModelConfig(), (16, 8, 6), 1, 15.0, 0.5),
-    "hps-all-stem": Plan(MUSICAL, (3, 2, 1), SETS, 4.0, 1.0),  # B0 up to its steps of 80 ms: what `hps-all` begins from
+    "hps-all-time": Plan(replace(MUSICAL, backbone=COLUMNS), (5, 4, 3), SETS, 4.0, 0.0, 2.0),
+    "hps-all": Plan(ModelConfig(), (16, 8, 6), 1, 15.0, 0.5, 0.0),
+    "hps-all-stem": Plan(
+        MUSICAL, (3, 2, 1), SETS, 4.0, 1.0, 0.0
+    ),  # B0 up to its steps of 80 ms: what `hps-all` begins from
 }
 STATE, LOG, MATERIAL = "last.pt", "log.jsonl", "material.json"
 WARM_UP = 100  # steps
@@ -68,7 +70,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     plan = PLANS[name] if n is None else replace(PLANS[name], n=n)
     model = Cocola(plan.config)
-    known = _take(model, start) if start else []
+    known = _take(model, start) if start else {}
     begun = len(known) == len(model.state_dict())  # from one of its own kind
     state = torch.load(folder / STATE, weights_only=True) if (folder / STATE).exists() else None
     step, spent = (state["step"], state["spent"]) if state else (0, 0.0)
@@ -79,6 +81,7 @@ def train(
     batches = _load(drawn)
     if not state and not begun:
         data_dependent_start(model, next(batches)[0].float())
+        model.load_state_dict(known, strict=False)  # what it had learnt stays, its whitening too
     model = model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     losses = Losses(model, plan)
@@ -116,14 +119,14 @@ def train(
 
 
 def _take(model, start):
-    """Let a model begin from another's weights, where names and shapes agree; the names of those."""
+    """Let a model begin from another's weights, where names and shapes agree; those weights."""
     file, own = Path(start) / STATE, model.state_dict()
     theirs = (
         torch.load(file, weights_only=True)["average"] if file.exists() else checkpoints.load(start)[0].state_dict()
     )
     same = {k: v for k, v in theirs.items() if k in own and v.shape == own[k].shape}
     model.load_state_dict(own | same)
-    return list(same)
+    return same
 
 
 def _load(batches):
