@@ -31,7 +31,7 @@ def build_backbone(config, n_channels):
     elif config.pooling == "average":
         backbone, width = _pooled_backbone(config, n_channels)
     else:
-        backbone, width = _stride_8_backbone(config, n_channels)
+        backbone, width = tap(config, n_channels)
     _set_norm(backbone, config.norm_eps, config.norm_momentum)
     if config.padding == "static224":
         _pad_like_224(backbone)
@@ -119,14 +119,18 @@ def _pooled_backbone(config, n_channels):
     return backbone, getattr(backbone, "head_hidden_size", None) or backbone.num_features
 
 
-def _stride_8_backbone(config, n_channels):
-    """The backbone up to its stride-8 features; later stages are not built."""
+def tap(config, n_channels, stride=STRIDE_8):
+    """A timm model up to its features at a stride; later stages are not built: (backbone, width).
+
+    Raises:
+        ValueError: it has no features at that stride.
+    """
     whole = _create(config.backbone, in_chans=n_channels, features_only=True)
     reductions = whole.feature_info.reduction()
-    if STRIDE_8 not in reductions:
-        raise ValueError(f"backbone {config.backbone!r} has no stride-8 features (strides {reductions})")
-    tap = reductions.index(STRIDE_8)
-    backbone = _create(config.backbone, in_chans=n_channels, features_only=True, out_indices=(tap,))
+    if stride not in reductions:
+        raise ValueError(f"backbone {config.backbone!r} has no stride-{stride} features (strides {reductions})")
+    index = reductions.index(stride)
+    backbone = _create(config.backbone, in_chans=n_channels, features_only=True, out_indices=(index,))
     if hasattr(backbone, "blocks"):  # EfficientNets, MobileNets: timm builds every stage
         backbone.blocks = backbone.blocks[: backbone.feature_info.get_dicts()[0]["stage"]]
     with torch.no_grad():

@@ -28,10 +28,11 @@ def draw_modes(masking: str, k: int, seed: int, step: int) -> list[str]:
 
 
 def mask_pairs(features: torch.Tensor, modes: list[str]) -> torch.Tensor:
-    """Silence channels of a batch of anchors, then positives: (2K, C, M, T), one mode per pair."""
+    """Silence channels of a batch of anchors, then positives: (2K, C, M, T), one mode per pair; K more for a third."""
     if len(set(modes)) == 1:
         return mask_channels(features, modes[0])
-    return torch.cat([mask_channels(f[None], m) for f, m in zip(features, modes * 2, strict=True)])
+    sides = len(features) // len(modes)
+    return torch.cat([mask_channels(f[None], m) for f, m in zip(features, modes * sides, strict=True)])
 
 
 def part_groups(similarities: torch.Tensor, modes: list[str]) -> torch.Tensor:

@@ -20,19 +20,23 @@ import torch
 import torch.nn.functional as F
 import typer
 
-from cocola_lib.backbones import COLUMNS, mixed_precision
+from cocola_lib.audio import WINDOW_S
+from cocola_lib.backbones import COLUMNS, STRIDE_8, mixed_precision, tap
 from cocola_lib.contrastive import draw_modes, mask_pairs, part_groups
+from cocola_lib.control import SEGMENT_S, chroma_segments, onset_curve
 from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
 from cocola_lib.evaluation import bootstrap_interval, hit_probability
 from cocola_lib.families.train import follow
+from cocola_lib.heads import HEADS
 from cocola_lib.loss import contrastive_loss
-from cocola_lib.small_runs import LEARNING_RATE, Pool
+from cocola_lib.small_runs import LEARNING_RATE, InThree, Pool
 
 KS = (2, 16, 64)
 POOL_BATCHES, POOL_K = 60, 64  # 3,840 pairs to learn from
 TEST_K = 128
 EMA_DECAY = 0.99
 EASY = "mini-cocochorales"  # its songs are told apart soonest
+N_CHROMA = round(WINDOW_S / SEGMENT_S) * 12  # numbers
 TABLE = Path(__file__).parent / "weights" / "efficiency.csv"
 
 
@@ -50,6 +54,9 @@ class Idea:
         halved: share of the time that is spent on features of half the time resolution.
         easy: share of the time that is spent on chorales alone.
         teacher: a model that is taught for half of the time; for the rest its similarities are targets, too.
+        warm: share of the time in which what the control computes is the only target.
+        stride: of the features that a head which keeps time reads, in frames of 10 ms.
+        sub_mixes: disjoint ones of each window, every two of them positives; 3: as many clips, fewer windows.
     """
 
     name: str
@@ -61,6 +68,9 @@ class Idea:
     halved: float = 0.0
     easy: float = 0.0
     teacher: ModelConfig | None = None
+    warm: float = 0.0
+    stride: int = STRIDE_8
+    sub_mixes: int = 2
 
 
 def ideas() -> list[Idea]:
@@ -71,6 +81,8 @@ def ideas() -> list[Idea]:
     return [
         Idea("B0, average, the paper's start", paper, measured_start=False),
         Idea("B0, average, measured start", b0),
+        Idea("B0 at 320 ms, 16 steps x 32", replace(time_32, time_steps=16), stride=32),
+        Idea("B0 at 160 ms, 32 steps x 16", time_32, stride=16),
         Idea("B0 at 80 ms, 16 steps x 32", replace(time_32, time_steps=16)),
         Idea("B0 at 80 ms, 32 steps x 16", time_32),
         Idea("B0 at 80 ms, 64 steps x 8", replace(time_32, time_steps=64)),
@@ -80,6 +92,8 @@ def ideas() -> list[Idea]:
         Idea("the same, half the time resolution first", time_32, halved=0.5),
         Idea("the same, chorales first, band music later", time_32, easy=0.5),
         Idea("the same, MobileNetV3-small as teacher", time_32, teacher=mobile),
+        Idea("the same, three sub-mixes per window", time_32, sub_mixes=3),
+        Idea("the same, the control as first target", time_32, warm=0.25),
         Idea("MobileNetV3-small at 80 ms, 32 x 16", mobile),
         Idea("columns, 32 x 16", columns),
         Idea("columns, 32 x 16, input not whitened", columns, measured_start=False),
@@ -100,6 +114,9 @@ def teach(idea: Idea, pool: Pool, minutes: float, seed: int = 0) -> tuple[Cocola
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = Cocola(idea.config)
+    if idea.stride != STRIDE_8:
+        model.backbone, width = tap(idea.config, model.front_end.n_channels, idea.stride)
+        model.head = HEADS[idea.config.pooling](width, idea.config)
     if idea.measured_start:
         data_dependent_start(model, pool.features[:POOL_K].flatten(0, 1))
     model = model.to(memory_format=torch.channels_last).train()
@@ -120,12 +137,14 @@ def teach(idea: Idea, pool: Pool, minutes: float, seed: int = 0) -> tuple[Cocola
             batch = F.avg_pool2d(batch, (1, 2))
         modes = draw_modes("group", k, seed, step)
         masked = mask_pairs(batch, modes)
-        similarities = part_groups(_similarities(model, masked), modes)
-        loss = contrastive_loss(similarities, idea.both_ways)
+        similarities = _similarities(model, masked, modes)
+        loss = sum(contrastive_loss(s, idea.both_ways) for s in similarities) / len(similarities)
+        if share < idea.warm:
+            loss = _imitation(similarities[0], part_groups(_control(pool.described[chosen], modes), modes))
         if teacher:
             with torch.no_grad():
-                targets = part_groups(_similarities(teacher, masked), modes).softmax(dim=1)
-            loss = loss + F.cross_entropy(similarities.clamp(min=-1e4), targets)
+                targets = _similarities(teacher, masked, modes)[0]
+            loss = loss + _imitation(similarities[0], targets)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -133,11 +152,31 @@ def teach(idea: Idea, pool: Pool, minutes: float, seed: int = 0) -> tuple[Cocola
             follow(average, model, min(EMA_DECAY, step / (step + 10)))
 
 
-def _similarities(model, features):
-    """(2K, C, M, T), anchors first -> (K, K)."""
+def _similarities(model, features, modes):
+    """(s K, C, M, T), one side after the other -> a (K, K) for every two sides; only pairs of one mask meet."""
     with mixed_precision(model.config):
         h = model.embed(features)
-    return model.similarity(*h.float().chunk(2))
+    sides = h.float().split(len(modes))
+    return [part_groups(model.similarity(a, b), modes) for a, b in itertools.combinations(sides, 2)]
+
+
+def _imitation(similarities, targets):
+    """Cross entropy with what another score thinks of the same candidates."""
+    return F.cross_entropy(similarities.clamp(min=-1e4), targets.softmax(dim=1))
+
+
+def describe(clip: np.ndarray) -> np.ndarray:
+    """What the control computes of a clip: chroma of its segments, then its onset curve, each of length 1."""
+    chroma = chroma_segments(clip)
+    return np.concatenate([chroma / max(np.linalg.norm(chroma), 1e-6), onset_curve(clip)])
+
+
+def _control(described, modes, scale=8.0):
+    """(K, 2, n) -> (K, K): the control's similarities in the mode of each row, on a scale like that of a model."""
+    parts = described.split((N_CHROMA, described.shape[2] - N_CHROMA), dim=2)
+    harmonic, percussive = (part[:, 0] @ part[:, 1].T for part in parts)
+    heard = torch.tensor([[mode != "percussive", mode != "harmonic"] for mode in modes])
+    return scale * (heard[:, :1] * harmonic + heard[:, 1:] * percussive)
 
 
 def ask(model: Cocola, pool: Pool) -> pd.DataFrame:
@@ -158,7 +197,9 @@ def main(
     out: Annotated[Path, typer.Option(help="The table, CSV; its provenance goes beside it.")] = TABLE,
     size: Annotated[str, typer.Option(help="Of the miniatures.")] = "small",
     seed: Annotated[int, typer.Option()] = 0,
-    only: Annotated[str, typer.Option(help="Ideas with this in their name; rows of the others stay.")] = "",
+    only: Annotated[
+        list[str] | None, typer.Option(help="Ideas with this in their name, or this; rows of the others stay.")
+    ] = None,
 ):
     """Train every idea for the same minutes and write what each found; rows are written as they come."""
     from cocola_lib import miniatures, runs
@@ -166,27 +207,33 @@ def main(
     from cocola_lib.recipes import get_recipe
     from cocola_lib.tracks import load_tracks
 
-    chosen = [idea for idea in ideas() if only in idea.name]
+    chosen = [idea for idea in ideas() if not only or any(text in idea.name for text in only)]
     if not chosen:
-        raise typer.BadParameter(f"no idea has {only!r} in its name; there are {', '.join(i.name for i in ideas())}")
+        raise typer.BadParameter(
+            f"no idea has {' or '.join(only)} in its name; there are: {'; '.join(i.name for i in ideas())}"
+        )
     tracks = [t for name in miniatures.MODULES for t in load_tracks(miniatures.ensure(name, size=size))]
-    pool = Pool(
-        [t for t in get_recipe("hps-all").select(tracks) if t.split == "train"], POOL_K, POOL_BATCHES, seed=seed
-    )
+    heard = [t for t in get_recipe("hps-all").select(tracks) if t.split == "train"]
+    pools = {}
+    for n in {idea.sub_mixes for idea in chosen}:  # as many clips, whatever the number of windows
+        kind, n_batches = (Pool, POOL_BATCHES) if n == 2 else (InThree, POOL_BATCHES * 2 // 3)
+        also = describe if n == 2 and any(idea.warm for idea in chosen) else None
+        pools[n] = kind(heard, POOL_K, n_batches, seed=seed, describe=also)
     tests = {
         name: Pool([t for t in tracks if (t.dataset, t.split) == (name, "test")], TEST_K, 1, seed=1, noise_sigma=0.0)
         for name in ("mini-cocochorales", "mini-slakh2100")
     }
-    about = runs.provenance(tracks, seed) | {"minutes": minutes, "pairs": len(pool.groups)}
+    about = runs.provenance(tracks, seed) | {"minutes": minutes}
     origin, found = out.with_suffix(".json"), {}
     origins = json.loads(origin.read_text(encoding="utf-8")) if only and origin.exists() else {}
     if only and out.exists():
         found = dict(list(pd.read_csv(out).groupby("variant")))
     for idea in chosen:
+        pool = pools[idea.sub_mixes]
         model, steps = teach(idea, pool, minutes, seed)
         answers = [ask(model, test).assign(dataset=name) for name, test in tests.items()]
         found[idea.name] = pd.concat(answers).assign(variant=idea.name, minutes=minutes, steps=steps)
-        origins[idea.name] = about
+        origins[idea.name] = about | {"windows": len(pool.groups)}
         typer.echo(f"{idea.name}: {steps} steps, " + ", ".join(f"{rows.accuracy[0]:.1%}" for rows in answers))
         ordered = [i.name for i in ideas() if i.name in found]
         columns = ["variant", "dataset", "k", "accuracy", "low", "high", "minutes", "steps"]

@@ -5,7 +5,7 @@ the same number of pairs, so that all cost the same. They show which way things 
 that differ by less than the intervals.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from cocola_lib.encoder import Cocola, ModelConfig
 from cocola_lib.evaluation import bootstrap_interval, hit_probability
 from cocola_lib.features import FrontEnd
 from cocola_lib.loss import contrastive_loss
-from cocola_lib.sampling import NOISE_SIGMA, WindowSampler
+from cocola_lib.sampling import NOISE_SIGMA, PairSpec, WindowSampler
 from cocola_lib.stems import Track
 
 BACKBONE = "mobilenetv3_small_050"
@@ -62,6 +62,7 @@ class Pool:
         seed: of the draw.
         noise_sigma: of the waveforms; 0 for validation.
         kind: of features, see `features.FrontEnd`.
+        describe: (N,) waveform -> (n,) numbers, kept of every clip as `described` (pairs, 2, n); None: nothing is.
     """
 
     def __init__(
@@ -73,19 +74,31 @@ class Pool:
         seed: int = 0,
         noise_sigma: float = NOISE_SIGMA,
         kind: str = "hps",
+        describe: Callable[[np.ndarray], np.ndarray] | None = None,
     ):
         sampler = WindowSampler(tracks, max_overlap=max_overlap)
-        specs = [spec for step in range(n_batches) for spec in sampler.batch(k, seed, step, at_most=True)]
+        drawn = [spec for step in range(n_batches) for spec in sampler.batch(k, seed, step, at_most=True)]
+        specs = [spec for spec in drawn if self.takes(spec)]
         self.groups = [spec.track_id for spec in specs]
         dataset_of = {track.id: track.dataset for track in tracks}
         self.datasets = np.array([dataset_of[track_id] for track_id in self.groups])
         front_end, rng = FrontEnd(kind), np.random.default_rng([seed, 1])
-        parts = []
+        parts, described = [], []
         for i in range(0, len(specs), FRONT_END_BATCH // 2):
-            clips = np.stack([np.stack(sampler.audio(spec)) for spec in specs[i : i + FRONT_END_BATCH // 2]])
+            clips = np.stack([np.stack(self.clips(sampler, spec)) for spec in specs[i : i + FRONT_END_BATCH // 2]])
+            described += [[describe(clip) for clip in pair] for pair in clips] if describe else []
             clips = clips + noise_sigma * rng.standard_normal(clips.shape, dtype=np.float32)
-            parts.append(front_end(torch.from_numpy(clips).flatten(0, 1)).unflatten(0, (-1, 2)))
+            parts.append(front_end(torch.from_numpy(clips).flatten(0, 1)).unflatten(0, clips.shape[:2]))
         self.features = torch.cat(parts)  # (pairs, 2, C, M, T)
+        self.described = torch.tensor(np.array(described), dtype=torch.float32)
+
+    def takes(self, spec: PairSpec) -> bool:
+        """Whether a window is wanted: all are."""
+        return True
+
+    def clips(self, sampler: WindowSampler, spec: PairSpec) -> tuple[np.ndarray, ...]:
+        """The waveforms of a window: two sub-mixes."""
+        return sampler.audio(spec)
 
     def batches(self, k: int) -> Iterator[torch.Tensor]:
         """Batches of K pairs, anchors first, round and round: (2K, C, M, T)."""
@@ -93,6 +106,20 @@ class Pool:
         while True:
             for i in range(0, len(self.features) - k + 1, k):
                 yield self.features[i : i + k].transpose(0, 1).flatten(0, 1)
+
+
+class InThree(Pool):
+    """A pool of windows with three disjoint sub-mixes: the larger side of a pair in two parts."""
+
+    def takes(self, spec):
+        """Whether a window is wanted: with three stems or more."""
+        return len(spec.anchor) + len(spec.positive) > 2
+
+    def clips(self, sampler, spec):
+        """The waveforms of a window: three sub-mixes."""
+        smaller, larger = sorted((spec.anchor, spec.positive), key=len)
+        sides = smaller, larger[: len(larger) // 2], larger[len(larger) // 2 :]
+        return tuple(sampler.by_id[spec.track_id].read(side, spec.start_s, sampler.window_s) for side in sides)
 
 
 def fit(

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,12 +11,14 @@ import pandas as pd
 import pytest
 import torch
 import typer
-from songs import SMALL, write_songs
+from songs import SMALL, write_bands, write_songs
 
 from cocola_lib import efficiency, miniatures, plots_training, tracks
+from cocola_lib.control import ChromaOnsetControl
 from cocola_lib.efficiency import Idea
 from cocola_lib.loss import contrastive_loss
-from cocola_lib.small_runs import Pool
+from cocola_lib.sampling import PairSpec
+from cocola_lib.small_runs import InThree, Pool
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,51 @@ def test_half_of_the_time_goes_to_the_teacher(pool, monkeypatch):
     assert all(p.isfinite().all() for p in model.parameters())  # pairs of other masks do not spoil the targets
 
 
+def test_a_head_that_keeps_time_may_read_later_features(pool):
+    for stride in (16, 32):
+        model, _ = efficiency.teach(Idea("small", SMALL, k=6, stride=stride), pool, 1e-6)
+        assert model.pooled(pool.features[0]).shape[-1] == -(-pool.features.shape[-1] // stride)
+
+
+def test_three_sub_mixes_of_a_window_share_no_stem_and_every_two_are_positives(tmp_path, monkeypatch):
+    three = InThree(write_bands(tmp_path, n=6), 6, 4)
+    assert three.features.shape[1:3] == (3, 2) and len(three.features) == len(three.groups) > 0
+    spec = PairSpec("x", 0.0, ("a",), ("b", "c", "d"))
+    assert three.takes(spec) and not three.takes(PairSpec("x", 0.0, ("a",), ("b",)))
+
+    class Sampler:
+        window_s = 5.0
+        by_id = {"x": SimpleNamespace(read=lambda names, start_s, length_s: names)}
+
+    assert three.clips(Sampler, spec) == (("a",), ("b",), ("c", "d"))
+    calls = []
+    monkeypatch.setattr(efficiency, "contrastive_loss", lambda s, both: calls.append(0) or contrastive_loss(s))
+    efficiency.teach(Idea("small", SMALL, k=6, sub_mixes=3), three, 1e-6)
+    assert len(calls) == 3
+
+
+def test_the_first_target_is_what_the_control_says():
+    rng = np.random.default_rng(0)
+    sides = [[rng.standard_normal(80_000).astype(np.float32) * (np.arange(80_000) % n < 900) for n in periods]
+             for periods in ((8_000, 5_000, 12_000), (8_000, 5_100, 11_000))]  # fmt: skip
+    described = torch.tensor(np.array([[efficiency.describe(clip) for clip in side] for side in sides])).transpose(0, 1)
+    found = ChromaOnsetControl().matrices(*sides, ("harmonic", "percussive"))
+    for mode, matrix in found.items():
+        np.testing.assert_allclose(efficiency._control(described, [mode] * 3, scale=1.0), matrix, atol=1e-5)
+    both = efficiency._control(described, ["both"] * 3, scale=1.0)
+    np.testing.assert_allclose(both, sum(found.values()), atol=1e-5)
+
+
+def test_a_warm_start_hears_the_control_first_and_eq_3_then(tmp_path, monkeypatch):
+    pool = Pool(write_songs(tmp_path, n=6, seconds=12.0), 6, 2, describe=efficiency.describe)
+    ticks, targets = itertools.count(), []
+    monkeypatch.setattr(efficiency.time, "monotonic", lambda: float(next(ticks)))
+    imitation = efficiency._imitation
+    monkeypatch.setattr(efficiency, "_imitation", lambda s, t: targets.append(t) or imitation(s, t))
+    _, steps = efficiency.teach(Idea("small", SMALL, k=6, warm=0.5), pool, 8 / 60)
+    assert steps == 8 and len(targets) in (3, 4)
+
+
 def test_the_table_has_a_row_for_each_idea_test_set_and_k_and_says_what_made_it(tmp_path, monkeypatch):
     songs = write_songs(tmp_path / "songs", n=6, seconds=12.0)
     splits = ["train"] * 4 + ["test"] * 2
@@ -87,11 +135,11 @@ def test_the_table_has_a_row_for_each_idea_test_set_and_k_and_says_what_made_it(
     assert table["accuracy"].between(0, 1).all() and (table["steps"] == 1).all()
     origins = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
     assert origins.keys() == {"a", "b"} and all("git_commit" in origin for origin in origins.values())
-    efficiency.main(2e-6, tmp_path / "table.csv", only="b")
+    efficiency.main(2e-6, tmp_path / "table.csv", only=["b"])
     again = pd.read_csv(tmp_path / "table.csv")
     assert list(again["variant"]) == list(table["variant"]) and list(again["minutes"]) == [1e-6] * 2 + [2e-6] * 2
-    with pytest.raises(typer.BadParameter, match="no idea has 'c' in its name; there are a, b"):
-        efficiency.main(1e-6, tmp_path / "table.csv", only="c")
+    with pytest.raises(typer.BadParameter, match="no idea has c or d in its name; there are: a; b"):
+        efficiency.main(1e-6, tmp_path / "table.csv", only=["c", "d"])
 
 
 def test_the_figure_has_the_best_idea_on_top_and_a_panel_for_each_test_set():

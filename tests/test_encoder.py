@@ -148,6 +148,31 @@ def test_the_start_whitens_columns(features):
     assert (m.backbone.whitening - torch.eye(128)).abs().max() > 0.1
 
 
+def test_the_second_stack_and_the_context_add_nothing_at_first_and_learn():
+    m = model(backbone="columns", pooling="musical").eval()
+    x = torch.randn(2, 2, 64, 501)
+    first = m.backbone.layers(x.flatten(1, 2).unsqueeze(2))
+    torch.testing.assert_close(m.backbone(x), first)
+    h = m.head.convolutions(first.flatten(1, 2))
+    torch.testing.assert_close(m.head.read(first)[1], m.head.pitch_classes(h))
+    m.head.read(m.backbone(x))[1].square().sum().backward()
+    for added in (m.backbone.plain, *m.head.context):
+        norm = [layer for layer in added if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))][-1]
+        assert norm.weight.grad.abs().min() > 0
+
+
+def test_a_step_hears_2_6_s_before_and_after_it():
+    head = model(backbone="columns", pooling="musical").eval().head
+    for wider in head.context:
+        nn.init.ones_(wider[1].weight)
+    x = torch.randn(2, 384, 1, 200)
+    x[1] = x[0]
+    x[1, :, :, 100] += 10
+    logits = head.read(x)[1]
+    changed = (logits[0] != logits[1]).any(dim=0).nonzero().flatten()
+    assert (changed.min().item(), changed.max().item()) == (100 - 32, 100 + 32)  # steps of 80 ms
+
+
 def test_harmony_is_about_intervals_both_sides_transposed_alike_score_alike():
     head = model(backbone="columns", pooling="musical").eval().head
     nn.init.normal_(head.intervals)

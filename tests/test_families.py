@@ -182,6 +182,23 @@ def test_only_pairs_that_are_truly_false_count_as_false():
     assert not deaf[0, 2] and not excluded[percussive, percussive + 3]  # but it hears that one is late
 
 
+def test_a_familys_wrong_windows_must_be_beaten_by_a_margin_and_strangers_need_not(folder):
+    torch.manual_seed(0)
+    batch = next(iter(draw.Batches(folder, (2, 1, 1))))
+    losses = losses_of("hps-all-time", (2, 1, 1))
+    assert losses.hard.sum() == 4 * 5 * 4 and not losses.hard.diagonal().any()  # four families of five windows
+    assert losses.hard[0, 1:5].all() and not losses.hard[0, 5:].any()
+    model = Cocola(train.PLANS["hps-all-time"].config).eval()
+    found = {}
+    for margin in (0.0, 2.0, 50.0):
+        losses.margin = margin
+        found[margin] = losses(model, *batch)[1]
+    assert found[0.0]["loss"] < found[2.0]["loss"] < found[50.0]["loss"]
+    assert len({values["accuracy"] for values in found.values()}) == 1  # what is counted has no margin
+    losses.hard[:] = False
+    assert losses(model, *batch)[1]["loss"] == found[0.0]["loss"]
+
+
 def test_pitch_classes_are_read_off_the_papers_encoder_early_and_not_later(folder):
     torch.manual_seed(0)
     batch = next(iter(draw.Batches(folder, (2, 2, 2), 1)))
@@ -243,6 +260,17 @@ def test_a_training_may_begin_from_a_checkpoint(folder, tmp_path):
     train.train(tmp_path / "on", folder, 0.0001, n=(1, 1, 1), start=begun)
     material = json.loads((tmp_path / "on" / train.MATERIAL).read_text())
     assert material["start"] == checkpoints.checkpoint_hash(begun)
+
+
+def test_what_had_been_whitened_stays_so(folder, tmp_path):
+    before = Cocola(train.PLANS["hps-all-time"].config)
+    before.backbone.whitening *= 2
+    theirs = {name: value for name, value in before.state_dict().items() if "plain" not in name}  # of an older kind
+    (tmp_path / "old").mkdir()
+    torch.save({"average": theirs}, tmp_path / "old" / train.STATE)
+    run = train.train(tmp_path / "run", folder, 0.0001, n=(1, 1, 1), start=tmp_path / "old")
+    after = torch.load(run / train.STATE, weights_only=True)["model"]
+    assert torch.equal(after["backbone.whitening"], before.backbone.whitening)
 
 
 @pytest.mark.parametrize(("kind", "moves"), [("hps-all-stem", False), ("hps-all", True)])
