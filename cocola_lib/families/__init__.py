@@ -9,9 +9,11 @@ then negatives of each other, within Eq. 3 and at no further cost, because all s
     render   notes -> a folder of families                        python -m cocola_lib.families make
     draw     families -> batches of sub-mixes with their pitch classes
     sound    gain, room, drive, noise, equaliser: what changes the sound and not the coherence
+    losses   what a batch asks of a model: Eq. 3, and the pitch classes that sound
     train    batches -> weights                                   python -m cocola_lib.families train
     export   weights -> the checkpoint in the package             python -m cocola_lib.families export
     outside  how it does on music that no training heard          python -m cocola_lib.families outside
+    songs    and on more test songs than the miniatures have      python -m cocola_lib.families songs
 
 Rendering needs `pip install "cocola-lib[families]"` and, from the system's packages, fluidsynth, the soundfont
 FluidR3 GM and MMA (Musical MIDI Accompaniment, used as a program; its licence is GPL). Scoring needs none of it.

@@ -27,7 +27,8 @@ ABOUT = {
   they were, it heard half the time resolution, and was asked for the pitch classes that sound; then Eq. 3 alone.""",
 }
 BROKEN = """Each as it is, transposed, and some at
-  another tempo; windows late by part of a beat or by 70 to 180 ms: negatives in which one thing is wrong. """
+  another tempo; windows late by part of a beat or by 70 to 180 ms: negatives in which one thing is wrong, which must be
+  beaten by a margin of {margin:g} more than strangers are. """
 CARD_TEXT = """# {model}
 
 Scores whether two sub-mixes belong together. {parameters:.1f} million parameters, {size:.1f} MB in float16.
@@ -80,7 +81,7 @@ def export(run, folder=None, note=""):
     card = CARD_TEXT.format(
         model=material["model"],
         about=ABOUT[material["model"]].format(early=plan.early),
-        broken=BROKEN if plan.sets == SETS else "",
+        broken=BROKEN.format(margin=plan.margin) if plan.sets == SETS else "",
         parameters=sum(p.numel() for p in model.parameters()) / 1e6,
         size=(folder / checkpoints.WEIGHTS).stat().st_size / 1e6,
         steps=state["step"],
