@@ -48,9 +48,9 @@ class Columns(nn.Module):
     """One column of the spectrogram after the other: all bands are channels of a convolution over time.
 
     Three layers, every one halving the time resolution: 10 ms -> 80 ms. It takes a sixth of the time of EfficientNet-B0
-    up to the same resolution, and sees all bands at once, so that it learns pitch where B0 is slow to. There are two such
-    stacks, and their outputs are added: one sees whitened bands, from which pitch is learnt soon and rhythm late, the
-    other, half as wide, the bands as they are, with which it is the other way round.
+    up to the same resolution, and sees all bands at once, so that it learns pitch where B0 is slow to. There are two
+    such stacks, and their outputs are added: one sees whitened bands, from which pitch is learnt soon and rhythm late,
+    the other, half as wide, the bands as they are, with which it is the other way round.
 
     Args:
         n_channels: C of the features; n_bands: M.

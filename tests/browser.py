@@ -168,7 +168,7 @@ class Page:
 
     def __init__(self, page):
         self.page = page
-        self.errors: list[str] = []  # what scripts of the page could not do, those of JupyterLab's core apart
+        self.errors: list[str] = []  # what scripts of the page could not do, those of JupyterLab apart
         page.on("pageerror", self._keep)
 
     def open(self, name: str) -> None:
@@ -227,9 +227,10 @@ class Page:
         return path
 
     def _keep(self, error):
-        """JupyterLab's own errors, such as those of its windowed notebook (its issue 15415), are not for us to mend."""
+        """Scripts of ours come from blobs. What JupyterLab and its widget manager do wrong among themselves, such as
+        removing a node twice after a kernel died (like JupyterLab's issue 15415), is not for us to mend."""
         scripts = re.findall(r"(?:https?|blob):[^\s)]+", error.stack or "")
-        if not scripts or any("/static/lab/" not in script for script in scripts):
+        if not scripts or any(not re.search("/static/lab/|/lab/extensions/", script) for script in scripts):
             self.errors.append(error.stack or str(error))
 
     def _panel(self, what: str):

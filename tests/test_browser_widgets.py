@@ -237,13 +237,15 @@ def test_an_executed_notebook_that_nobody_trusts_still_plays_and_tells(lab, musi
         page.screenshot("untrusted")
 
 
-def test_errors_of_jupyterlabs_core_are_not_ours_and_all_others_are(lab):  # noqa: F811
-    throw = """(name) => setTimeout(() => {
-      const source = name === "core" ? "http://127.0.0.1/static/lab/core.js" : "blob:http://127.0.0.1/widget";
-      eval(`throw new Error("of ${name}") //# sourceURL=${source}`);
-    })"""
+def test_errors_of_jupyterlab_are_not_ours_and_all_others_are(lab):  # noqa: F811
+    throw = """([name, source]) => setTimeout(() => eval(`throw new Error("of ${name}") //# sourceURL=${source}`))"""
+    sources = {
+        "core": "http://127.0.0.1/static/lab/core.js",
+        "manager": "http://127.0.0.1/lab/extensions/@jupyter-widgets/manager.js",
+        "widget": "blob:http://127.0.0.1/widget",
+    }
     with lab.open(lab.write("errors.ipynb", ["1 + 1"])) as page:
-        for name in ("core", "widget"):
+        for source in sources.items():
             with page.page.expect_event("pageerror"):
-                page.page.evaluate(throw, name)
+                page.page.evaluate(throw, source)
         assert len(page.errors) == 1 and "of widget" in page.errors[0]
