@@ -244,8 +244,15 @@ def test_errors_of_jupyterlab_are_not_ours_and_all_others_are(lab):  # noqa: F81
         "manager": "http://127.0.0.1/lab/extensions/@jupyter-widgets/manager.js",
         "widget": "blob:http://127.0.0.1/widget",
     }
-    with lab.open(lab.write("errors.ipynb", ["1 + 1"])) as page:
+    fails = """import anywidget
+class Fails(anywidget.AnyWidget):
+    _esm = "export default { render() { setTimeout(() => { throw new Error('of a real one') }) } }"
+Fails()"""
+    with lab.open(lab.write("errors.ipynb", [fails])) as page:
         for source in sources.items():
             with page.page.expect_event("pageerror"):
                 page.page.evaluate(throw, source)
         assert len(page.errors) == 1 and "of widget" in page.errors[0]
+        with page.page.expect_event("pageerror"):
+            page.run_all()
+        assert len(page.errors) == 2 and "of a real one" in page.errors[1]
