@@ -77,11 +77,11 @@ def outside(
     from cocola_lib.families.outside import measure, probes
     from cocola_lib.responses import acceptance, respond
 
-    raters = _raters(checkpoint)
-    _show(measure(raters, folder), raters, out)
+    raters, how = _raters(checkpoint), ("outside FOLDER", 0)
+    _show(measure(raters, folder), raters, out, *how)
     sets = probes(folder)
     found = [acceptance(respond(rater, sets, name)).assign(rater=name) for name, rater in raters.items()]
-    _show(pd.concat(found, ignore_index=True), raters, responses)
+    _show(pd.concat(found, ignore_index=True), raters, responses, *how)
 
 
 @app.command()
@@ -96,7 +96,8 @@ def songs(
     from cocola_lib.families.songs import measure_seeds
 
     raters = _raters(checkpoint)
-    _show(measure_seeds(raters, folder, range(1, seeds + 1), jobs), raters, out)
+    table = measure_seeds(raters, folder, range(1, seeds + 1), jobs)
+    _show(table, raters, out, f"songs FOLDER --seeds {seeds}", f"1 to {seeds}")
 
 
 def _raters(checkpoint):
@@ -106,10 +107,11 @@ def _raters(checkpoint):
     return {"model": Scorer(checkpoint), "control": ChromaOnsetControl()}
 
 
-def _show(table, raters, out):
+def _show(table, raters, out, command, seed):
     show_frame(table.round(3))
     if out:
-        table.assign(checkpoint=raters["model"].hash).to_csv(out, index=False)
+        origin = {"checkpoint": raters["model"].hash, "seed": seed}
+        table.assign(**origin, command=f"python -m cocola_lib.families {command}").to_csv(out, index=False)
 
 
 if __name__ == "__main__":
