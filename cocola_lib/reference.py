@@ -178,7 +178,8 @@ def bundled(entries: dict, outside: pd.DataFrame, responses: pd.DataFrame, songs
     apart = responses[responses["rater"] == MODEL].set_index(["expectation", "mode"])
     for row in entries["04_accompaniment_evaluation"]["results"]["expected"]:
         if row["target"]:
-            cells = _measured(row) + _measured(apart.loc[row["expectation"], row["mode"]])
+            here = apart.loc[(row["expectation"], row["mode"]), :]
+            cells = _measured(row, row["mode"]) + _measured(here, row["mode"])
             mode = plots.MODE_LABELS.get(row["mode"], row["mode"])
             lines.append(f"| {row['expectation']} | {mode} | {row['target']} | " + " | ".join(cells) + " |")
     ks = (2, 8, 64)
@@ -194,9 +195,10 @@ def bundled(entries: dict, outside: pd.DataFrame, responses: pd.DataFrame, songs
     return "\n".join(lines)
 
 
-def _measured(row) -> list[str]:
+def _measured(row, mode) -> list[str]:
     value, low, high = (f"{100 * row[name]:.0f}" for name in ("value", "low", "high"))
-    return [f"{value} % [{low}, {high}]", "yes" if row["met"] else "**no**"]
+    unit = "points" if " - " in mode else "%"  # a difference of two modes
+    return [f"{value} {unit} [{low}, {high}]", "yes" if row["met"] else "**no**"]
 
 
 def _points(rows: pd.DataFrame) -> str:

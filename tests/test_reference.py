@@ -126,6 +126,7 @@ def entries_of_now():
     expected = [
         {"expectation": "beats itself transposed", "target": ">= 95%", "met": False} | asked,
         {"expectation": "  transposed by 1", "target": "", "met": None} | asked,
+        asked | {"expectation": "cost of pitch", "target": ">= 0%", "met": True, "mode": "harmonic - percussive"},
     ]
     origin = {"command": "cocola run", "seed": 0, "checkpoint": "c0ffee", "data": {"hash": "da7a"}}
     results = {
@@ -162,11 +163,15 @@ def test_the_readme_says_which_goals_the_bundled_model_misses_and_where_it_is_ab
     )
     asked = {"expectation": "beats itself transposed", "mode": "both", "low": 0.9, "high": 0.99}
     responses = pd.DataFrame(
-        asked | {"rater": r, "value": v, "met": v > 0.95} for r, v in zip(raters[:2], (0.96, 0.7), strict=True)
+        asked | other | {"rater": rater, "value": value, "met": value > 0.95}
+        for rater, value in (("model", 0.96), ("control", 0.7))
+        for other in ({}, {"expectation": "cost of pitch", "mode": "harmonic - percussive"})
     )
     lines = reference.bundled(entries_of_now(), outside, responses, songs).splitlines()
     row = "| beats itself transposed | P+H | >= 95% | 82 % [74, 89] | **no** | 96 % [90, 99] | yes |"
     assert row in lines
+    between = "82 points [74, 89] | yes | 96 points [90, 99] | yes |"
+    assert f"| cost of pitch | harmonic - percussive | >= 0% | {between}" in lines
     assert not any("transposed by 1" in line for line in lines)  # nothing is demanded there
     assert "| mini-musdb18hq | +1.0 [-0.2, +3.0] | +1.0 [-0.2, +3.0] | - |" in lines
     assert "| music from outside | - | +8.9 [+2.2, +15.7] | - |" in lines
