@@ -90,7 +90,7 @@ def _wider(n, kernel, dilation):
 class MusicalHead(nn.Module):
     """Rhythm, harmony and key side by side: 512 numbers that can be read, each part compared with itself only.
 
-    Three dilated convolutions let every step hear 2.6 s before and after it, so that it can know where the beat is when
+    Three dilated convolutions let every step hear 2.6 s before and after it, so that it may know where the beat is when
     nothing is struck on it. Rhythm: 64 steps of 80 ms, 5 numbers each, centred over time. Harmony: 15 steps of 12: how
     sure the encoder is of each pitch class. Key: harmony averaged over the window. W has a block for each part; pitch
     classes meet in a circulant block, one weight per interval class, so that what counts is the interval between two

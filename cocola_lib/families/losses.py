@@ -28,8 +28,7 @@ class Plan:
         early: share of the time at half the time resolution, with weights that come from a model of another kind kept
             as they are; a finished model without a reading of pitch classes is asked for them in this time only.
         margin: added to the score of a family's other windows, in which one thing is wrong, before the loss sees it:
-            they must be beaten by so much more than strangers are. Without it a part that is late by an eighth is
-            told from the true one, but hardly scores less.
+            they must be beaten by so much more than strangers are.
     """
 
     config: ModelConfig
