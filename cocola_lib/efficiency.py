@@ -56,7 +56,7 @@ class Idea:
         teacher: a model that is taught for half of the time; for the rest its similarities are targets, too.
         warm: share of the time in which what the control computes is the only target.
         stride: of the features that a head which keeps time reads, in frames of 10 ms.
-        sub_mixes: disjoint ones of each window, every two of them positives; 3: as many clips, fewer windows.
+        sub_mixes: disjoint ones of each window, every two of them positives; 3: windows with three stems.
     """
 
     name: str
@@ -215,7 +215,7 @@ def main(
     tracks = [t for name in miniatures.MODULES for t in load_tracks(miniatures.ensure(name, size=size))]
     heard = [t for t in get_recipe("hps-all").select(tracks) if t.split == "train"]
     pools = {}
-    for n in {idea.sub_mixes for idea in chosen}:  # as many clips, whatever the number of windows
+    for n in {idea.sub_mixes for idea in chosen}:  # no more clips, however many of a window
         kind, n_batches = (Pool, POOL_BATCHES) if n == 2 else (InThree, POOL_BATCHES * 2 // 3)
         also = describe if n == 2 and any(idea.warm for idea in chosen) else None
         pools[n] = kind(heard, POOL_K, n_batches, seed=seed, describe=also)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cocola_lib.evaluation import bootstrap_interval, hit_probability
+from cocola_lib.evaluation import beside, hit_probability
 from cocola_lib.families.draw import Family
 from cocola_lib.probes import Probe
 from cocola_lib.responses import EIGHTH, ROOM_MS
@@ -29,15 +29,13 @@ def measure(raters, folder, seed=0):
     Returns:
         DataFrame: k, rater ("a", "b", "a - b"), value (Eq. 4), low, high (95 % bootstrap over excerpts), n.
     """
-    drawn, first, rows = _draw(folder, seed), next(iter(raters)), []
+    drawn, rows = _draw(folder, seed), []
     sides = [[_clip(family, 0, pair[i]) for family, pair in drawn] for i in (0, 1)]
     own = {name: rater.matrix(*sides) for name, rater in raters.items()}
     for k in (k for k in KS if k <= len(drawn)):
         values = {name: hit_probability(matrix, k) for name, matrix in own.items()}
-        values |= {f"{first} - {name}": values[first] - values[name] for name in list(raters)[1:]}
-        for name, value in values.items():
-            low, high = bootstrap_interval(value, [str(i) for i in range(len(value))])
-            rows.append({"k": k, "rater": name, "value": value.mean(), "low": low, "high": high, "n": len(value)})
+        found = beside(values, [family.name for family, _ in drawn])
+        rows += [{"k": k} | row | {"n": len(drawn)} for row in found]
     return pd.DataFrame(rows)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cocola_lib import miniatures
-from cocola_lib.evaluation import bootstrap_interval, hit_probability
+from cocola_lib.evaluation import beside, hit_probability
 from cocola_lib.sampling import WindowSampler
 from cocola_lib.tracks import load_tracks
 
@@ -55,7 +55,7 @@ def measure(raters, sets, n_pairs=N_PAIRS, ks=KS):
     Returns:
         DataFrame: test_set, k, rater ("a", "b", "a - b"), value, low, high (95 % over songs), n_pairs, n_songs.
     """
-    rows, first = [], next(iter(raters))
+    rows = []
     for test_set, seeds in sets.items():
         songs, matrices = [], {name: [] for name in raters}
         for seed, tracks in seeds.items():
@@ -71,11 +71,8 @@ def measure(raters, sets, n_pairs=N_PAIRS, ks=KS):
                 continue
             found = {n: np.concatenate([hit_probability(m[i], k) for i in chosen]) for n, m in matrices.items()}
             groups = [song for i in chosen for song in songs[i]]
-            found |= {f"{first} - {other}": found[first] - found[other] for other in list(raters)[1:]}
-            for name, values in found.items():
-                low, high = bootstrap_interval(values, groups)
-                rows.append({"test_set": test_set, "k": k, "rater": name, "value": values.mean(), "low": low,
-                             "high": high, "n_pairs": len(values), "n_songs": len(set(groups))})  # fmt: skip
+            sizes = {"n_pairs": len(groups), "n_songs": len(set(groups))}
+            rows += [{"test_set": test_set, "k": k} | row | sizes for row in beside(found, groups)]
     return pd.DataFrame(rows)
 
 
