@@ -28,7 +28,7 @@ from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
 from cocola_lib.evaluation import bootstrap_interval, hit_probability
 from cocola_lib.families.train import follow
 from cocola_lib.heads import HEADS
-from cocola_lib.loss import contrastive_loss
+from cocola_lib.loss import contrastive_loss, imitation_loss
 from cocola_lib.small_runs import LEARNING_RATE, InThree, Pool
 
 KS = (2, 16, 64)
@@ -140,11 +140,11 @@ def teach(idea: Idea, pool: Pool, minutes: float, seed: int = 0) -> tuple[Cocola
         similarities = _similarities(model, masked, modes)
         loss = sum(contrastive_loss(s, idea.both_ways) for s in similarities) / len(similarities)
         if share < idea.warm:
-            loss = _imitation(similarities[0], part_groups(_control(pool.described[chosen], modes), modes))
+            loss = imitation_loss(similarities[0], part_groups(_control(pool.described[chosen], modes), modes))
         if teacher:
             with torch.no_grad():
                 targets = _similarities(teacher, masked, modes)[0]
-            loss = loss + _imitation(similarities[0], targets)
+            loss = loss + imitation_loss(similarities[0], targets)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -158,11 +158,6 @@ def _similarities(model, features, modes):
         h = model.embed(features)
     sides = h.float().split(len(modes))
     return [part_groups(model.similarity(a, b), modes) for a, b in itertools.combinations(sides, 2)]
-
-
-def _imitation(similarities, targets):
-    """Cross entropy with what another score thinks of the same candidates."""
-    return F.cross_entropy(similarities.clamp(min=-1e4), targets.softmax(dim=1))
 
 
 def describe(clip: np.ndarray) -> np.ndarray:

@@ -113,8 +113,8 @@ def test_a_warm_start_hears_the_control_first_and_eq_3_then(tmp_path, monkeypatc
     pool = Pool(write_songs(tmp_path, n=6, seconds=12.0), 6, 2, describe=efficiency.describe)
     ticks, targets = itertools.count(), []
     monkeypatch.setattr(efficiency.time, "monotonic", lambda: float(next(ticks)))
-    imitation = efficiency._imitation
-    monkeypatch.setattr(efficiency, "_imitation", lambda s, t: targets.append(t) or imitation(s, t))
+    imitation = efficiency.imitation_loss
+    monkeypatch.setattr(efficiency, "imitation_loss", lambda s, t: targets.append(t) or imitation(s, t))
     _, steps = efficiency.teach(Idea("small", SMALL, k=6, warm=0.5), pool, 8 / 60)
     assert steps == 8 and len(targets) in (3, 4)
 

@@ -98,6 +98,16 @@ def test_half_of_the_draws_are_heard_twice_through_another_equaliser(folder, mon
     assert same and not torch.equal(same[0].features[0].float(), first_sides)
 
 
+def test_draws_are_heard_as_often_as_asked(folder, monkeypatch):
+    monkeypatch.setattr(draw, "KEPT", 1)
+    drawn, listened = draw.Batches(folder, n=(4, 0, 0), sets=1, heard=4), []
+    listen = drawn._listen
+    monkeypatch.setattr(drawn, "_listen", lambda *args: listened.append(listen(*args)) or listened[-1])
+    batches = list(itertools.islice(iter(drawn), 22))
+    assert len(listened) == 4 + 4 + 20  # from the third batch on, three of four are known
+    assert {len(features) for features, _, _ in batches} == {2 * 4}
+
+
 def test_sides_share_no_stem_and_say_whether_they_have_notes(folder):
     family = draw.Family(folder / "band-00000.json")
     rng = np.random.default_rng(1)
@@ -213,6 +223,20 @@ def test_pitch_classes_are_read_off_the_papers_encoder_early_and_not_later(folde
     assert losses.reading.weight.grad.abs().sum() > 0 and model.backbone.conv_stem.weight.grad.abs().sum() > 0
 
 
+def test_a_teacher_is_imitated_early_and_not_later(folder):
+    torch.manual_seed(0)
+    batch = next(iter(draw.Batches(folder, (2, 2, 2), 1)))
+    model, losses = Cocola(train.PLANS["hps-all"].config), losses_of("hps-all", (2, 2, 2))
+    teacher = Cocola(train.PLANS["hps-all-time"].config).eval()
+    assert "imitation" not in losses(model.eval(), *batch, teacher)[1]
+    losses.early = True
+    alone, _ = losses(model, *batch)
+    total, values = losses(model, *batch, teacher)
+    assert float((total - alone).detach()) == pytest.approx(values["imitation"], abs=1e-3)
+    total.backward()
+    assert all(p.grad is None for p in teacher.parameters())
+
+
 def test_training_goes_on_from_its_last_state(folder, tmp_path):
     run = tmp_path / "run"
     for minutes in (0.0001, 0.0002):
@@ -228,6 +252,7 @@ def test_training_goes_on_from_its_last_state(folder, tmp_path):
         "families": 4,
         "sources": {"band": 4},
         "start": None,
+        "teacher": None,
         "parts": 2,
     }
     state = torch.load(run / train.STATE, weights_only=True)
@@ -250,16 +275,19 @@ def test_some_families_are_kept_for_validation_and_their_figures_are_logged(fold
 @pytest.mark.parametrize("early", [0.0, 0.5])
 def test_the_papers_encoder_is_trained_on_eq_3_and_early_on_pitch_classes_too(early, folder, tmp_path, monkeypatch):
     monkeypatch.setitem(train.PLANS, "hps-all", dataclasses.replace(train.PLANS["hps-all"], early=early))
-    run = train.train(tmp_path / "run", folder, 0.0001, "hps-all", n=(2, 2, 2))
+    teacher = checkpoints.save(tmp_path / "teacher", Cocola(train.PLANS["hps-all-time"].config), {"steps": 0})
+    run = train.train(tmp_path / "run", folder, 0.0001, "hps-all", n=(2, 2, 2), teacher=teacher)
     (row,) = [json.loads(line) for line in (run / train.LOG).read_text().splitlines()]  # the first step
-    assert row["loss"] > 0 and ("pitch loss" in row) == (early > 0)
+    assert row["loss"] > 0 and ("pitch loss" in row) == ("imitation" in row) == (early > 0)
+    material = json.loads((run / train.MATERIAL).read_text())
+    assert material["teacher"] == checkpoints.checkpoint_hash(teacher)
 
 
 def test_a_training_may_begin_from_a_checkpoint(folder, tmp_path):
     begun = checkpoints.save(tmp_path / "begun", Cocola(train.PLANS["hps-all-time"].config), {"steps": 0})
     train.train(tmp_path / "on", folder, 0.0001, n=(1, 1, 1), start=begun)
     material = json.loads((tmp_path / "on" / train.MATERIAL).read_text())
-    assert material["start"] == checkpoints.checkpoint_hash(begun)
+    assert material["start"] == checkpoints.checkpoint_hash(begun) and material["teacher"] is None
 
 
 def test_what_had_been_whitened_stays_so(folder, tmp_path):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from cocola_lib.loss import contrastive_loss
+from cocola_lib.loss import contrastive_loss, imitation_loss
 
 
 def loop(similarities):
@@ -62,3 +62,14 @@ def test_both_ways_is_the_mean_over_rows_and_columns():
     expected = (loop(similarities) + loop(similarities.T)) / 2
     assert contrastive_loss(similarities, both_ways=True).item() == pytest.approx(expected, abs=1e-12)
     assert contrastive_loss(similarities, both_ways=True).item() != pytest.approx(loop(similarities), abs=1e-3)
+
+
+def test_imitation_is_least_where_the_scores_agree_and_passes_over_what_is_no_candidate():
+    torch.manual_seed(0)
+    targets = torch.randn(5, 5).masked_fill(torch.eye(5).roll(1, 0).bool(), -torch.inf)
+    entropy = torch.special.entr(targets.softmax(1)).sum(1).mean().item()
+    assert imitation_loss(targets, targets).item() == pytest.approx(entropy, abs=1e-6)
+    assert imitation_loss(targets + torch.randn(5, 1), targets).item() == pytest.approx(entropy, abs=1e-5)
+    assert imitation_loss(torch.zeros(5, 5).masked_fill(targets.isinf(), -torch.inf), targets).item() == pytest.approx(
+        math.log(4), abs=1e-6
+    )

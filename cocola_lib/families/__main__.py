@@ -39,6 +39,9 @@ def train(
     start: Annotated[
         Path | None, typer.Option(help="A checkpoint or training to begin from.", show_default="nothing")
     ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="A model whose scores are imitated early, as hps-all-time.", show_default="none")
+    ] = None,
 ):
     """Train; stop it at any time and call it again."""
     import torch
@@ -47,7 +50,7 @@ def train(
 
     if model == "hps-all-time":  # its steps take no longer than sound: one core is the loader's
         torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
-    train.train(folder, families, minutes, model, seed=seed, start=start)
+    train.train(folder, families, minutes, model, seed=seed, start=start, teacher=teacher)
 
 
 @app.command()

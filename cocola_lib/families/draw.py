@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ LATE_S = (0.07, 0.18)  # and the fifth: later than any player may be
 SEMITONES = (-3, -2, -1, 0, 0, 0, 0, 1, 2, 3)  # a whole family is played faster and higher, or slower and lower
 VALID_EVERY = 40  # families
 NICE = 10  # of loader processes
-KEPT = 100  # draws of each mask that wait to be heard a second time
+KEPT = 50  # batches that a draw waits, about, before it is heard again
 
 
 class Family:
@@ -152,16 +153,17 @@ class Batches(IterableDataset):
         clean: share of clips left as rendered.
         valid: draw from the families that are kept for validation, every fortieth, instead of from the others.
         most: batches; None: endless.
+        heard: how often a draw is heard, about.
 
-    Sound costs more time than a step of training. So half of the draws are heard a second time, dozens of batches
-    later, among other families and through other equalisers.
+    Sound costs more time than a step of training. So draws are heard again, dozens of batches later, among other
+    families and through other equalisers.
     Yields:
         features (2 K, C, M, T) float16 dB: all first sides, then all second; rolls (2 K, 12, 63) uint8; pitched
         (families, 2) bool.
     """
 
-    def __init__(self, folder, n=(6, 4, 2), sets=SETS, seed=0, clean=0.15, valid=False, most=None):
-        self.n, self.sets, self.seed, self.clean, self.most = n, sets, seed, clean, most
+    def __init__(self, folder, n=(6, 4, 2), sets=SETS, seed=0, clean=0.15, valid=False, most=None, heard=2):
+        self.n, self.sets, self.seed, self.clean, self.most, self.heard = n, sets, seed, clean, most, heard
         files = enumerate(sorted(Path(folder).glob("*.json")), 1)
         self.files = [file for i, file in files if (i % VALID_EVERY == 0) == valid]
         if not self.files and not valid:
@@ -187,9 +189,11 @@ class Batches(IterableDataset):
         """Families in the order of the masks: those heard before, if enough wait, and new ones."""
         batch = []
         for mask, (n, waiting) in enumerate(zip(self.n, kept, strict=True)):
-            again = [waiting.pop(rng.integers(KEPT)) for _ in range(n // 2)] if len(waiting) >= KEPT + n // 2 else []
+            old = n - math.ceil(n / self.heard)
+            ready = len(waiting) >= (KEPT + 1) * old
+            again = [waiting.pop(rng.integers(len(waiting))) for _ in range(old if ready else 0)]
             new = [self._listen(self._one(families, mask, rng), rng) for _ in range(n - len(again))]
-            waiting += new[: n // 2]
+            waiting += (new * (self.heard - 1))[:old]
             batch += again + new
         return batch
 

@@ -10,9 +10,10 @@ from cocola_lib.backbones import mixed_precision
 from cocola_lib.encoder import ModelConfig
 from cocola_lib.families.draw import TRANSPOSED
 from cocola_lib.features import MODES
-from cocola_lib.loss import contrastive_loss
+from cocola_lib.loss import contrastive_loss, imitation_loss
 
 MASKS = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])  # of each of MODES: channels that stay
+SOFTENED = 2.0  # a teacher's similarities are divided by it: what it thinks of the wrong ones counts, too
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Plan:
             as they are; a finished model without a reading of pitch classes is asked for them in this time only.
         margin: added to the score of a family's other windows, in which one thing is wrong, before the loss sees it:
             they must be beaten by so much more than strangers are.
+        heard: how often a draw is heard, about: what is trained in shorter steps than its sound takes hears it again.
     """
 
     config: ModelConfig
@@ -37,6 +39,7 @@ class Plan:
     pitch_weight: float
     early: float
     margin: float
+    heard: int
 
 
 class Losses(nn.Module):
@@ -60,16 +63,17 @@ class Losses(nn.Module):
             self.reading = nn.LazyConv1d(12, 1)
             self.reading(_last_features(model.eval(), torch.zeros(1, model.front_end.n_channels, 64, 64)).flatten(1, 2))
 
-    def forward(self, model, features, rolls, pitched):
-        """Features (2 K, C, M, T) dB, rolls (2 K, 12, 63), pitched (families, 2) -> (scalar, numbers to log)."""
+    def forward(self, model, features, rolls, pitched, teacher=None):
+        """Features (2 K, C, M, T) dB, rolls (2 K, 12, 63), pitched (families, 2) -> (scalar, numbers to log).
+
+        A teacher, another Cocola that hears the same features, is imitated early.
+        """
         mask = torch.cat([self.mask, self.mask])
-        masked = features.float() * MASKS[mask][:, :, None, None]
-        if self.early:
-            masked = F.avg_pool2d(masked, (1, 2))
+        whole = features.float() * MASKS[mask][:, :, None, None]
+        excluded = self.excluded(pitched)
         with mixed_precision(model.config):
-            h, logits = self._read(model, masked)
-        h1, h2 = h.float().chunk(2)
-        similarities = model.similarity(h1, h2).masked_fill(self.excluded(pitched), -torch.inf)
+            h, logits = self._read(model, F.avg_pool2d(whole, (1, 2)) if self.early else whole)
+        similarities = model.similarity(*h.float().chunk(2)).masked_fill(excluded, -torch.inf)
         total = loss = contrastive_loss(similarities + self.margin * self.hard, both_ways=True)
         found = (similarities.argmax(dim=1) == torch.arange(len(similarities))).float()
         values = {"loss": loss, "accuracy": found}
@@ -78,7 +82,14 @@ class Losses(nn.Module):
             heard = (mask != 2) & pitched.T.repeat_interleave(self.sets, dim=1).flatten()  # sides with notes to hear
             sounding = F.adaptive_max_pool1d(rolls[heard].float(), logits.shape[2])
             values["pitch loss"] = F.binary_cross_entropy_with_logits(logits[heard].float(), sounding)
-            total = loss + self.pitch_weight * values["pitch loss"]
+            total = total + self.pitch_weight * values["pitch loss"]
+        if teacher and self.early:
+            with torch.no_grad():
+                with mixed_precision(teacher.config):
+                    taught = teacher.embed(whole)
+                targets = teacher.similarity(*taught.float().chunk(2)) / SOFTENED
+            values["imitation"] = imitation_loss(similarities, targets.masked_fill(excluded, -torch.inf))
+            total = total + values["imitation"]
         return total, {name: round(float(value.detach().mean()), 4) for name, value in values.items()}
 
     def _read(self, model, features):

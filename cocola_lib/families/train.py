@@ -1,9 +1,9 @@
 """Batches of families -> weights of the bundled models, `hps-all-time` and `hps-all`.
 
 The loss is Eq. 3 in both directions, over the windows that share a mask, plus one that asks the encoder for the pitch
-classes that sound (known: clips are rendered from notes); `hps-all` is asked for them early in the training only, and
-then hears half the time resolution. AdamW, cosine decay over the time given, a moving average of the weights. It stops
-after `minutes`, saves every few of them, and goes on from there.
+classes that sound (known: clips are rendered from notes); `hps-all` is asked for them early in the training only, when
+it hears half the time resolution and may imitate a teacher. AdamW, cosine decay over the time given, a moving average
+of the weights. It stops after `minutes`, saves every few of them, and goes on from there.
 """
 
 import copy
@@ -26,11 +26,10 @@ from cocola_lib.families.losses import Losses, Plan
 
 MUSICAL = ModelConfig(pooling="musical", time_steps=64)
 PLANS = {
-    "hps-all-time": Plan(replace(MUSICAL, backbone=COLUMNS), (5, 4, 3), SETS, 4.0, 0.0, 2.0),
-    "hps-all": Plan(ModelConfig(), (16, 8, 6), 1, 15.0, 0.5, 0.0),
-    "hps-all-stem": Plan(
-        MUSICAL, (3, 2, 1), SETS, 4.0, 1.0, 0.0
-    ),  # B0 up to its steps of 80 ms: what `hps-all` begins from
+    "hps-all-time": Plan(replace(MUSICAL, backbone=COLUMNS), (5, 4, 3), SETS, 4.0, 0.0, 2.0, 2),
+    "hps-all": Plan(ModelConfig(), (16, 8, 6), 1, 15.0, 0.5, 0.0, 5),
+    # B0 up to its steps of 80 ms: what `hps-all` begins from
+    "hps-all-stem": Plan(MUSICAL, (3, 2, 1), SETS, 4.0, 1.0, 0.0, 5),
 }
 STATE, LOG, MATERIAL = "last.pt", "log.jsonl", "material.json"
 WARM_UP = 100  # steps
@@ -49,6 +48,7 @@ def train(
     seed=0,
     save_every=200,
     start=None,
+    teacher=None,
 ):
     """Train, or go on where the folder's last state left off.
 
@@ -62,6 +62,7 @@ def train(
         save_every: steps.
         start: a checkpoint, or the folder of another training, to begin from: every weight that both models have;
             None: from nothing.
+        teacher: a checkpoint whose similarities are targets, too, in the plan's early part; None: nobody's.
     Returns:
         The folder.
     """
@@ -71,11 +72,12 @@ def train(
     plan = PLANS[name] if n is None else replace(PLANS[name], n=n)
     model = Cocola(plan.config)
     known = _take(model, start) if start else {}
+    shown = checkpoints.load(teacher)[0].eval() if teacher else None
     begun = len(known) == len(model.state_dict())  # from one of its own kind
     state = torch.load(folder / STATE, weights_only=True) if (folder / STATE).exists() else None
     step, spent = (state["step"], state["spent"]) if state else (0, 0.0)
-    drawn = Batches(families, plan.n, plan.sets, seed + step)
-    _note(folder / MATERIAL, drawn, name, seed, start)
+    drawn = Batches(families, plan.n, plan.sets, seed + step, heard=plan.heard)
+    _note(folder / MATERIAL, drawn, name, seed, start, teacher)
     held_back = Batches(families, plan.n, plan.sets, valid=True, most=VALID_BATCHES)  # ends by itself, not in mid-work
     valid = list(_load(held_back)) if held_back.files else []
     batches = _load(drawn)
@@ -98,7 +100,7 @@ def train(
             parameter.requires_grad_(not losses.early)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        loss, values = losses(model.train(), *next(batches))
+        loss, values = losses(model.train(), *next(batches), shown)
         if not math.isfinite(values["loss"]):
             raise FloatingPointError(f"step {step}: the loss is {values['loss']}; {folder / STATE} is the last state")
         loss.backward()
@@ -166,12 +168,13 @@ def follow(average, model, decay):
         slow.lerp_(fast, 1 - decay) if slow.dtype.is_floating_point else slow.copy_(fast)
 
 
-def _note(file, batches, name, seed, start):
-    """What a training hears, what it began from, and in how many parts it ran."""
+def _note(file, batches, name, seed, start, teacher):
+    """What a training hears, what it began from, who taught it, and in how many parts it ran."""
     before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"parts": 0}
     sources = Counter(path.name.split("-")[0] for path in batches.files)
     about = {"model": name, "seed": seed, "k": batches.sets * sum(batches.n), "families": len(batches.files)}
     about |= {"sources": sources, "start": _hash(start) if start else None}
+    about |= {"teacher": checkpoints.checkpoint_hash(teacher) if teacher else None}
     file.write_text(json.dumps(about | {"parts": before["parts"] + 1}) + "\n", encoding="utf-8")
 
 
