@@ -319,18 +319,23 @@ def test_the_papers_encoder_begins_from_its_stem(tmp_path):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(folder, tmp_path, monkeypatch):
-    run = train.train(tmp_path / "run", folder, 0.0001, n=(1, 1, 1))
+@pytest.mark.parametrize("name", ["hps-all-time", "hps-all"])
+def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(name, folder, tmp_path, monkeypatch):
+    teacher = checkpoints.save(tmp_path / "teacher", Cocola(train.PLANS["hps-all-time"].config), {"steps": 0})
+    n, teacher = ((1, 1, 1), None) if name == "hps-all-time" else ((2, 2, 2), teacher)
+    run = train.train(tmp_path / "run", folder, 0.0001, name, n=n, teacher=teacher)
     rng = np.random.default_rng(0)
     pairs = [tuple(0.1 * rng.standard_normal((2, RATE)).astype(np.float32)) for _ in range(10)]
     monkeypatch.setattr(export, "validation_pairs", lambda: ("noise", pairs, np.arange(10)))
     from cocola_lib.scoring import Scorer
 
     out = export.export(run, tmp_path / "weights", note="A test.")
-    assert (out / "model.safetensors").stat().st_size < 10e6
+    assert (out / "model.safetensors").stat().st_size < 10.5e6
     assert Scorer.from_checkpoint(out).calibration.dataset == "noise"
     card = (out / export.CARD).read_text()
     assert "4 excerpts" in card and "A test." in card and "{" not in card
+    assert (teacher is None) == ("the similarities that the checkpoint" not in card)
+    assert teacher is None or checkpoints.checkpoint_hash(teacher) in card
     assert (out / export.TABLE).read_text().startswith("step,minutes,split,loss")
 
 

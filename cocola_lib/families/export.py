@@ -11,6 +11,7 @@ import torch
 from cocola_lib import calibration, checkpoints, miniatures
 from cocola_lib.encoder import Cocola
 from cocola_lib.families.draw import SETS
+from cocola_lib.families.losses import SOFTENED
 from cocola_lib.families.train import LOG, MATERIAL, PLANS, STATE
 from cocola_lib.scoring import Scorer
 
@@ -24,8 +25,10 @@ ABOUT = {
     "hps-all": """The paper's: HPS features, EfficientNet-B0 with average pooling, 512 numbers, a free W. The
   first batch set its projection (mean 0, deviation 1 in every dimension); W began as 0.01 I. Its first stages began
   from a B0 that was tapped at steps of 80 ms (`hps-all-stem`). For the first {early:.0%} of the time they were kept as
-  they were, it heard half the time resolution, and was asked for the pitch classes that sound; then Eq. 3 alone.""",
+  they were, it heard half the time resolution, and was asked for the pitch classes that sound{taught}.
+  After that, Eq. 3 alone.""",
 }
+TAUGHT = " and for the\n  similarities that the checkpoint {} gives, divided by {:g}"
 BROKEN = """Each as it is, transposed, and some at
   another tempo; windows late by part of a beat or by 70 to 180 ms: negatives in which one thing is wrong, which must be
   beaten by a margin of {margin:g} more than strangers are. """
@@ -80,7 +83,9 @@ def export(run, folder=None, note=""):
     log.to_csv(folder / TABLE, index=False)
     card = CARD_TEXT.format(
         model=material["model"],
-        about=ABOUT[material["model"]].format(early=plan.early),
+        about=ABOUT[material["model"]].format(
+            early=plan.early, taught=TAUGHT.format(material["teacher"], SOFTENED) if material.get("teacher") else ""
+        ),
         broken=BROKEN.format(margin=plan.margin) if plan.sets == SETS else "",
         parameters=sum(p.numel() for p in model.parameters()) / 1e6,
         size=(folder / checkpoints.WEIGHTS).stat().st_size / 1e6,
