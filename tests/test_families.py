@@ -339,6 +339,22 @@ def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(name, 
     assert (out / export.TABLE).read_text().startswith("step,minutes,split,loss")
 
 
+def test_a_blend_is_the_mean_of_two_models_weights(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "validation_pairs", lambda: ("noise", [], np.arange(0)))
+    monkeypatch.setattr(export.calibration, "calibrate", lambda *_: None)
+    monkeypatch.setattr(export.calibration, "store", lambda *_: None)
+    run = train.train(tmp_path / "run", folder, 0.0001, n=(1, 1, 1))
+    other = checkpoints.save(tmp_path / "other", Cocola(train.PLANS["hps-all-time"].config), {"steps": 0})
+    out = export.export(run, tmp_path / "weights", blend=other)
+    theirs = checkpoints.load(other)[0].state_dict()
+    ours = torch.load(run / train.STATE, weights_only=True)["average"]
+    for name, found in checkpoints.load(out)[0].state_dict().items():
+        if found.dtype.is_floating_point:
+            torch.testing.assert_close(found, ((ours[name] + theirs[name]) / 2).half().float(), rtol=1e-3, atol=1e-4)
+    said = (out / export.CARD).read_text()
+    assert checkpoints.checkpoint_hash(other) in said and checkpoints.read_config(out)["training"]["blend"] in said
+
+
 def test_a_stem_is_no_model_to_export(folder, tmp_path):
     run = train.train(tmp_path / "run", folder, 0.0001, "hps-all-stem", n=(1, 1, 1))
     with pytest.raises(ValueError, match="a training of hps-all-stem; exported are hps-all-time, hps-all"):

@@ -58,11 +58,14 @@ def export(
     run: Annotated[Path, typer.Argument(help="Folder of a training.")],
     folder: Annotated[Path | None, typer.Option(help="Of the checkpoint.", show_default="the package's own")] = None,
     note: Annotated[str, typer.Option(help="A sentence for the model card.")] = "",
+    blend: Annotated[
+        str | None, typer.Option(help="A model to take the mean of the weights with.", show_default="none")
+    ] = None,
 ):
     """Write the moving average as the bundled checkpoint, calibrated, with its log and model card."""
     from cocola_lib.families.export import export
 
-    typer.echo(export(run, folder, note))
+    typer.echo(export(run, folder, note, blend))
 
 
 Checkpoint = Annotated[str | None, typer.Option(help="A model: a folder, or a name.", show_default="the bundled one")]

@@ -12,7 +12,7 @@ from cocola_lib import calibration, checkpoints, miniatures
 from cocola_lib.encoder import Cocola
 from cocola_lib.families.draw import SETS
 from cocola_lib.families.losses import SOFTENED
-from cocola_lib.families.train import LOG, MATERIAL, PLANS, STATE
+from cocola_lib.families.train import LOG, MATERIAL, PLANS, STATE, follow
 from cocola_lib.scoring import Scorer
 
 CARD, TABLE = "README.md", "log.csv"
@@ -32,6 +32,7 @@ TAUGHT = " and for the\n  similarities that the checkpoint {} gives, divided by 
 BROKEN = """Each as it is, transposed, and some at
   another tempo; windows late by part of a beat or by 70 to 180 ms: negatives in which one thing is wrong, which must be
   beaten by a margin of {margin:g} more than strangers are. """
+BLENDED = "These weights are the mean of the training's and of those of the checkpoint {blend}."
 CARD_TEXT = """# {model}
 
 Scores whether two sub-mixes belong together. {parameters:.1f} million parameters, {size:.1f} MB in float16.
@@ -53,13 +54,15 @@ Scores whether two sub-mixes belong together. {parameters:.1f} million parameter
 """
 
 
-def export(run, folder=None, note=""):
+def export(run, folder=None, note="", blend=None):
     """Write the moving average of a training as a checkpoint.
 
     Args:
         run: folder of a training (see train).
         folder: of the checkpoint, an older one is replaced; None: the model's own in the package.
         note: a sentence for the card.
+        blend: a checkpoint that the training began from; the mean of its weights and the training's is written,
+            which may be better than either (WiSE-FT, Wortsman et al. 2022).
     Returns:
         The folder, a Path.
     Raises:
@@ -74,9 +77,12 @@ def export(run, folder=None, note=""):
     folder, plan = Path(folder or checkpoints.IN_PACKAGE / material["model"]), PLANS[material["model"]]
     model = Cocola(plan.config)
     model.load_state_dict(state["average"])
+    if blend:
+        follow(model, checkpoints.load(blend)[0], decay=0.5)
     minutes = state["spent"] / 60
     training = {"steps": state["step"], "minutes": round(minutes, 1), "seed": material["seed"], "k": material["k"]}
     training |= {"command": "python -m cocola_lib.families train", "material": material}
+    training |= {"blend": checkpoints.checkpoint_hash(blend)} if blend else {}
     checkpoints.save(folder, copy.deepcopy(model).half(), training, provenance={"note": note})
     name, pairs, groups = validation_pairs()
     calibration.store(folder, calibration.calibrate(Scorer.from_checkpoint(folder), pairs, name, groups))
@@ -98,7 +104,7 @@ def export(run, folder=None, note=""):
         calibration=name,
         seed=material["seed"],
         hash=checkpoints.checkpoint_hash(folder),
-        note=f"\n  {note}" if note else "",
+        note="".join(f"\n  {text}" for text in (note, BLENDED.format(**training) if blend else "") if text),
     )
     (folder / CARD).write_text(card, encoding="utf-8")
     return folder
