@@ -27,7 +27,7 @@ from cocola_lib.families.losses import Losses, Plan
 MUSICAL = ModelConfig(pooling="musical", time_steps=64)
 PLANS = {
     "hps-all-time": Plan(replace(MUSICAL, backbone=COLUMNS), (5, 4, 3), SETS, 4.0, 0.0, 4.0, 2),
-    "hps-all": Plan(ModelConfig(), (16, 8, 6), 1, 15.0, 0.5, 0.0, 2),
+    "hps-all": Plan(ModelConfig(), (16, 8, 6), 1, 15.0, 0.75, 0.0, 2),
     # B0 up to its steps of 80 ms: what `hps-all` begins from
     "hps-all-stem": Plan(MUSICAL, (3, 2, 1), SETS, 4.0, 1.0, 0.0, 5),
 }
