@@ -324,6 +324,9 @@ def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(name, 
     teacher = checkpoints.save(tmp_path / "teacher", Cocola(train.PLANS["hps-all-time"].config), {"steps": 0})
     n, teacher = ((1, 1, 1), None) if name == "hps-all-time" else ((2, 2, 2), teacher)
     run = train.train(tmp_path / "run", folder, 0.0001, name, n=n, teacher=teacher)
+    state = torch.load(run / train.STATE, weights_only=True)
+    assert state["early"] == (state["spent"] if teacher else 0)  # one step, the plan's first
+    torch.save(state | {"spent": 70 * 60, "early": 35 * 60}, run / train.STATE)
     rng = np.random.default_rng(0)
     pairs = [tuple(0.1 * rng.standard_normal((2, RATE)).astype(np.float32)) for _ in range(10)]
     monkeypatch.setattr(export, "validation_pairs", lambda: ("noise", pairs, np.arange(10)))
@@ -334,6 +337,7 @@ def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(name, 
     assert Scorer.from_checkpoint(out).calibration.dataset == "noise"
     card = (out / export.CARD).read_text()
     assert "4 excerpts" in card and "A test." in card and "{" not in card
+    assert "70 minutes on two CPU cores" in card and ("For 35 of its minutes" in card) == (name == "hps-all")
     assert (teacher is None) == ("similarities that the checkpoint" not in card)
     assert teacher is None or checkpoints.checkpoint_hash(teacher) in card
     assert (out / export.TABLE).read_text().startswith("step,minutes,split,loss")

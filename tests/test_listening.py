@@ -40,18 +40,27 @@ def store(prepared, tmp_path):
     return Store(prepared, tmp_path / "answers.sqlite")
 
 
-def take(session, name, rate):
+def hear(session, clip, seconds=5.0, played_s=5.0):
+    view = session.screen()["view"]
+    session.do({"do": "listen", "view": view, "clip": clip, "covered_s": seconds, "played_s": played_s})
+
+
+def rate(session, clip, rating):
+    session.do({"do": "rate", "view": session.screen()["view"], "clip": clip, "rating": rating})
+
+
+def take(session, name, chosen):
     """Take the whole test: {stimulus: rating} as it was answered, page by page."""
     session.do({"do": "name", "name": name})
     for i in range(len(session.clips())):
-        session.do({"do": "listen", "clip": i, "covered_s": 5.0, "played_s": 5.0})
+        hear(session, i)
     session.do({"do": "begin"})
     given = {}
     while session.clips():
         for i, clip in enumerate(session.clips()):
-            given[clip] = rate(clip)
-            session.do({"do": "listen", "clip": i, "covered_s": 3.0, "played_s": 4.5})
-            session.do({"do": "rate", "clip": i, "rating": given[clip]})
+            given[clip] = chosen(clip)
+            hear(session, i, 3.0, 4.5)
+            rate(session, i, given[clip])
             assert session.problem == ""
         session.do({"do": "next"})
     session.do({"do": "finish"})
@@ -383,15 +392,15 @@ def test_a_listener_resumes_on_the_same_page_with_the_same_answers(prepared, sto
     session = Session(prepared, store)
     session.do({"do": "name", "name": "ann"})
     for i in range(3):
-        session.do({"do": "listen", "clip": i, "covered_s": 5.0, "played_s": 5.0})
+        hear(session, i)
     session.do({"do": "begin"})
     for _ in range(2):
         for i in range(len(session.clips())):
-            session.do({"do": "listen", "clip": i, "covered_s": 5.0, "played_s": 5.0})
-            session.do({"do": "rate", "clip": i, "rating": 3})
+            hear(session, i)
+            rate(session, i, 3)
         session.do({"do": "next"})
-    session.do({"do": "listen", "clip": 0, "covered_s": 2.0, "played_s": 2.0})
-    session.do({"do": "rate", "clip": 0, "rating": 1})
+    hear(session, 0, 2.0, 2.0)
+    rate(session, 0, 1)
     later = Session(prepared, Store(prepared, store.path))
     later.do({"do": "name", "name": " ANN "})
     assert later.screen()["view"] == "welcome back" and "page 3" in later.screen()["text"][0]
@@ -410,7 +419,7 @@ def test_no_way_forward_past_an_unrated_clip_and_none_back_past_the_training(pre
     session.do({"do": "back"})
     assert session.screen()["view"] == "training"
     for i in range(3):
-        session.do({"do": "listen", "clip": i, "covered_s": 5.0, "played_s": 5.0})
+        hear(session, i)
     session.do({"do": "begin"})
     session.do({"do": "next"})
     assert session.screen()["view"] == "page 0" and "left to rate" in session.problem
@@ -418,10 +427,27 @@ def test_no_way_forward_past_an_unrated_clip_and_none_back_past_the_training(pre
     assert session.screen()["view"] == "page 0" and "not rated yet" in session.problem
 
 
+def test_what_is_told_of_a_page_that_was_left_is_not_counted_for_the_next_one(prepared, store):
+    session = Session(prepared, store)
+    session.do({"do": "name", "name": "ann"})
+    for i in range(3):
+        hear(session, i)
+    session.do({"do": "begin"})
+    late = {"view": "training", "clip": 0}  # an example that was still playing when the test began
+    session.do({"do": "listen", "covered_s": 5.0, "played_s": 5.0} | late)
+    session.do({"do": "rate", "rating": 4} | late)
+    assert session.problem == "" and not store.heard("ann") and not store.answers("ann")
+    rate(session, 0, 4)
+    assert "0.0 s heard" in session.problem
+    hear(session, 0)
+    rate(session, 0, 4)
+    assert store.answers("ann") == {session.clips()[0]: 4}
+
+
 def test_answers_are_final_after_finish(prepared, store):
     session = Session(prepared, store)
     given = take(session, "ann", lambda clip: 2)
-    for message in ({"do": "rate", "clip": 0, "rating": 4}, {"do": "back"}, {"do": "next"}):
+    for message in ({"do": "rate", "view": "thanks", "clip": 0, "rating": 4}, {"do": "back"}, {"do": "next"}):
         session.do(message)
         assert session.screen()["view"] == "thanks"
     assert store.answers("ann") == given
@@ -431,7 +457,7 @@ def test_no_screen_tells_which_system_a_clip_is(prepared, store):
     session = Session(prepared, store)
     session.do({"do": "name", "name": "ann"})
     for i in range(3):
-        session.do({"do": "listen", "clip": i, "covered_s": 5.0, "played_s": 5.0})
+        hear(session, i)
     session.do({"do": "begin"})
     shown = json.dumps(session.screen())
     for secret in (*prepared.systems, LOW, HIGH, ATTENTION, *session.clips()):
@@ -441,10 +467,11 @@ def test_no_screen_tells_which_system_a_clip_is(prepared, store):
 @pytest.mark.parametrize(
     "message",
     [
+        {"do": "rate", "view": "welcome", "clip": 0, "rating": 3},
         {"do": "rate", "clip": 0, "rating": 3},
         {"do": "dance"},
         {},
-        {"do": "listen", "clip": 99, "covered_s": 1, "played_s": 1},
+        {"do": "listen", "view": "welcome", "clip": 99, "covered_s": 1, "played_s": 1},
     ],
 )
 def test_a_message_that_makes_no_sense_here_breaks_nothing(prepared, store, message):

@@ -24,9 +24,9 @@ ABOUT = {
   What `Scorer()` uses. Beside Eq. 3 it was asked for the pitch classes that sound.""",
     "hps-all": """The paper's: HPS features, EfficientNet-B0 with average pooling, 512 numbers, a free W. The
   first batch set its projection (mean 0, deviation 1 in every dimension); W began as 0.01 I. Its first stages began
-  from a B0 that was tapped at steps of 80 ms (`hps-all-stem`). For the first {early:.0%} of the time they were kept as
+  from a B0 that was tapped at steps of 80 ms (`hps-all-stem`). For {early:.0f} of its minutes they were kept as
   they were, it heard half the time resolution, and was asked for the pitch classes that sound{taught}.
-  After that, Eq. 3 alone.""",
+  For the rest, Eq. 3 alone.""",
 }
 TAUGHT = " and for the\n  similarities that the checkpoint {} gives, divided by {:g}"
 BROKEN = """Each as it is, transposed, and some at
@@ -87,11 +87,10 @@ def export(run, folder=None, note="", blend=None):
     name, pairs, groups = validation_pairs()
     calibration.store(folder, calibration.calibrate(Scorer.from_checkpoint(folder), pairs, name, groups))
     log.to_csv(folder / TABLE, index=False)
+    taught = TAUGHT.format(material["teacher"], SOFTENED) if material.get("teacher") else ""
     card = CARD_TEXT.format(
         model=material["model"],
-        about=ABOUT[material["model"]].format(
-            early=plan.early, taught=TAUGHT.format(material["teacher"], SOFTENED) if material.get("teacher") else ""
-        ),
+        about=ABOUT[material["model"]].format(early=state["early"] / 60, taught=taught),
         broken=BROKEN.format(margin=plan.margin) if plan.sets == SETS else "",
         parameters=sum(p.numel() for p in model.parameters()) / 1e6,
         size=(folder / checkpoints.WEIGHTS).stat().st_size / 1e6,

@@ -75,7 +75,7 @@ def train(
     shown = checkpoints.load(teacher)[0].eval() if teacher else None
     begun = len(known) == len(model.state_dict())  # from one of its own kind
     state = torch.load(folder / STATE, weights_only=True) if (folder / STATE).exists() else None
-    step, spent = (state["step"], state["spent"]) if state else (0, 0.0)
+    step, spent, early = (state["step"], state["spent"], state["early"]) if state else (0, 0.0, 0.0)
     drawn = Batches(families, plan.n, plan.sets, seed + step, heard=plan.heard)
     _note(folder / MATERIAL, drawn, name, seed, start, teacher)
     held_back = Batches(families, plan.n, plan.sets, valid=True, most=VALID_BATCHES)  # ends by itself, not in mid-work
@@ -109,12 +109,14 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         step += 1
         follow(average, model, min(EMA_DECAY, (step + 1) / (step + 20)))
-        spent, last = spent + time.monotonic() - last, time.monotonic()
+        took, last = time.monotonic() - last, time.monotonic()
+        spent, early = spent + took, early + took * losses.early
         at = {"step": step, "minutes": round(spent / 60, 2)}
         if step % 20 == 0 or spent >= 60 * minutes:
             _write(folder / LOG, at | {"split": "train"} | values)
         if step % save_every == 0 or spent >= 60 * minutes:
-            _save(folder, {k: part.state_dict() for k, part in parts.items()} | {"step": step, "spent": spent})
+            at_work = {k: part.state_dict() for k, part in parts.items()}
+            _save(folder, at_work | {"step": step, "spent": spent, "early": early})
             if valid:
                 _write(folder / LOG, at | {"split": "valid"} | _validate(losses, average, valid))
     return folder

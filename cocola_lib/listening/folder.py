@@ -49,6 +49,10 @@ class Settings:
         if self.n_anchors < 0 or self.n_items < 2:
             raise ValueError(f"n_anchors is {self.n_anchors}, n_items {self.n_items}; use 0 or more, and 2 or more")
 
+    def enough(self, heard_s: float) -> bool:
+        """Is a clip of which so much was heard (s) open to be rated? The browser counts in steps of 0.05 s."""
+        return heard_s >= self.listen_s - 0.05
+
 
 class Study:
     """A prepared study, read from its folder.

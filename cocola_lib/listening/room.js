@@ -27,6 +27,7 @@ let numbering = 0;
 class Clip {
   constructor(room, index, data) {
     Object.assign(this, { room, index, data, played: data.played_s || 0, covered: new Set(), base: data.heard_s || 0 });
+    this.view = room.screen.view; // a clip may outlive its screen: it pauses after the page was turned
     const id = `room-clip-${++numbering}`;
     this.audio = make("audio", { preload: "auto", "aria-label": data.label });
     this.button = make("button", { class: "room-play", type: "button", disabled: true, onclick: () => this.toggle() });
@@ -95,7 +96,15 @@ class Clip {
     this.update(this.data);
   }
 
+  leave() {
+    if (this.audio.paused) return;
+    this.tick();
+    this.report(); // now: the pause tells only after the screen is gone
+    this.audio.pause();
+  }
+
   tick() {
+    const had = this.enough();
     const now = this.audio.currentTime;
     const step = now - this.last;
     if (step > 0 && step < 1.5) { // a jump is not listening
@@ -103,23 +112,30 @@ class Clip {
       for (let g = Math.floor(this.last / GRAIN_S); g < Math.ceil(now / GRAIN_S); g++) this.covered.add(g);
     }
     this.last = now;
+    // reported before the scale opens: Python refuses a rating of what it has not been told is heard
+    if (this.enough() !== had || performance.now() - this.reported > REPORT_MS) this.report();
     this.draw();
-    const crossed = this.heard() >= this.room.screen.listen_s && !this.enough;
-    if (crossed || performance.now() - this.reported > REPORT_MS) this.report();
-    this.enough = this.heard() >= this.room.screen.listen_s;
   }
 
   heard() {
     return Math.max(this.base, this.covered.size * GRAIN_S);
   }
 
+  enough() {
+    return this.heard() >= this.room.screen.listen_s - GRAIN_S; // as `Settings.enough` has it
+  }
+
   report() {
     this.reported = performance.now();
-    this.room.send({ do: "listen", clip: this.index, covered_s: this.heard(), played_s: this.played });
+    this.send({ do: "listen", covered_s: this.heard(), played_s: this.played });
+  }
+
+  send(message) {
+    return this.room.send({ ...message, view: this.view, clip: this.index });
   }
 
   rate(rating) {
-    this.saving = { rating, id: this.room.send({ do: "rate", clip: this.index, rating }) };
+    this.saving = { rating, id: this.send({ do: "rate", rating }) };
     this.draw();
   }
 
@@ -136,10 +152,10 @@ class Clip {
     const left = this.room.screen.listen_s - this.heard();
     const done = this.data.rate ? "" : "played";
     if (this.saving) this.status.textContent = "saving …";
-    else if (left > 0.05) this.status.textContent = this.heard() > 0 ? `${left.toFixed(1)} s more` : "";
+    else if (!this.enough()) this.status.textContent = this.heard() > 0 ? `${left.toFixed(1)} s more` : "";
     else if (this.data.rating != null) this.status.textContent = `rated ${this.data.rating}, saved`;
     else this.status.textContent = done || "now rate it";
-    if (this.fieldset) this.fieldset.disabled = left > 0.05;
+    if (this.fieldset) this.fieldset.disabled = !this.enough();
   }
 
   update(data) {
@@ -279,7 +295,7 @@ class Room {
   }
 
   press(data) {
-    for (const clip of this.clips) clip.audio.pause();
+    for (const clip of this.clips) clip.leave();
     this.send(data.do === "name" ? { do: "name", name: this.field.value } : { do: data.do });
   }
 

@@ -40,8 +40,9 @@ class Session:
         """Carry out one message; a mistake becomes the `problem` that the screen shows.
 
         Args:
-            message: {"do": name, "leave" | "begin" | "next" | "back" | "finish"}, or {"do": "listen", clip, covered_s,
-                played_s}, or {"do": "rate", clip, rating}; clip is the position on the screen, from 0.
+            message: {"do": name, "leave" | "begin" | "next" | "back" | "finish"}, or {"do": "listen", view, clip,
+                covered_s, played_s}, or {"do": "rate", view, clip, rating}; clip is the position on the screen called
+                view, from 0. What comes late, of a screen that has been left, is no clip of this one and does nothing.
         """
         self.problem = ""
         actions = {
@@ -55,7 +56,8 @@ class Session:
             "rate": lambda: self.store.rate(self.listener.name, self.clips()[message["clip"]], message["rating"]),
         }
         try:
-            actions[message["do"]]()
+            if "clip" not in message or message["view"] == self.screen()["view"]:
+                actions[message["do"]]()
         except (ValueError, KeyError, IndexError, AttributeError) as error:
             self.problem = (
                 str(error) if isinstance(error, ValueError) else "That did not work here; please go on below."
@@ -109,13 +111,10 @@ class Session:
         pages = self._pages()
         return pages[self.listener.page] if self.listener.page < len(pages) else []
 
-    def _heard_enough(self, seconds: float) -> bool:
-        return seconds >= self.study.settings.listen_s - 0.05
-
     def _missing(self) -> int:
         """How many clips of this screen are not heard (training) or not rated yet."""
         if self.listener.page == TRAINING_PAGE:
-            return sum(not self._heard_enough(self.trained.get(clip, 0.0)) for clip in self.clips())
+            return sum(not self.study.settings.enough(self.trained.get(clip, 0.0)) for clip in self.clips())
         return len(set(self.clips()) - set(self.store.answers(self.listener.name)))
 
     def screen(self) -> dict:

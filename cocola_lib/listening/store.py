@@ -174,7 +174,7 @@ class Store:
         """
         if rating not in dict(self.study.scale):
             raise ValueError(f"rating {rating!r}; the scale has {', '.join(str(r) for r, _ in self.study.scale)}")
-        if (heard := self.heard(name).get(stimulus, (0.0, 0.0))[0]) < self.study.settings.listen_s - 0.05:
+        if not self.study.settings.enough(heard := self.heard(name).get(stimulus, (0.0, 0.0))[0]):
             raise ValueError(
                 f"{heard:.1f} s heard of {stimulus}; {self.study.settings.listen_s:g} s are needed to rate it"
             )
