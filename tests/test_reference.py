@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import shutil
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,6 +25,12 @@ def test_the_reference_set_stays_under_15_mb():
 
 def test_the_reference_set_is_no_older_than_the_notebooks():
     assert reference.stale(NOTEBOOKS, reference.FOLDER) == []
+
+
+def test_the_reference_set_was_made_inside_its_repository():
+    for path in reference.FOLDER.glob("*.ipynb"):
+        given = json.loads(path.read_text(encoding="utf-8"))["metadata"]["papermill"]["parameters"]
+        assert not Path(given["run_dir"]).is_absolute(), f"{path}: {given['run_dir']} is a place on one machine"
 
 
 @pytest.fixture
