@@ -49,12 +49,17 @@ def rate(session, clip, rating):
     session.do({"do": "rate", "view": session.screen()["view"], "clip": clip, "rating": rating})
 
 
-def take(session, name, chosen):
-    """Take the whole test: {stimulus: rating} as it was answered, page by page."""
+def begin(session, name):
+    """Give a name, hear the examples, and start: the first page."""
     session.do({"do": "name", "name": name})
     for i in range(len(session.clips())):
         hear(session, i)
     session.do({"do": "begin"})
+
+
+def take(session, name, chosen):
+    """Take the whole test: {stimulus: rating} as it was answered, page by page."""
+    begin(session, name)
     given = {}
     while session.clips():
         for i, clip in enumerate(session.clips()):
@@ -390,10 +395,7 @@ def test_attention_checks_and_hidden_anchors_are_no_systems_in_the_export(prepar
 
 def test_a_listener_resumes_on_the_same_page_with_the_same_answers(prepared, store):
     session = Session(prepared, store)
-    session.do({"do": "name", "name": "ann"})
-    for i in range(3):
-        hear(session, i)
-    session.do({"do": "begin"})
+    begin(session, "ann")
     for _ in range(2):
         for i in range(len(session.clips())):
             hear(session, i)
@@ -429,10 +431,7 @@ def test_no_way_forward_past_an_unrated_clip_and_none_back_past_the_training(pre
 
 def test_what_is_told_of_a_page_that_was_left_is_not_counted_for_the_next_one(prepared, store):
     session = Session(prepared, store)
-    session.do({"do": "name", "name": "ann"})
-    for i in range(3):
-        hear(session, i)
-    session.do({"do": "begin"})
+    begin(session, "ann")
     late = {"view": "training", "clip": 0}  # an example that was still playing when the test began
     session.do({"do": "listen", "covered_s": 5.0, "played_s": 5.0} | late)
     session.do({"do": "rate", "rating": 4} | late)
@@ -455,10 +454,7 @@ def test_answers_are_final_after_finish(prepared, store):
 
 def test_no_screen_tells_which_system_a_clip_is(prepared, store):
     session = Session(prepared, store)
-    session.do({"do": "name", "name": "ann"})
-    for i in range(3):
-        hear(session, i)
-    session.do({"do": "begin"})
+    begin(session, "ann")
     shown = json.dumps(session.screen())
     for secret in (*prepared.systems, LOW, HIGH, ATTENTION, *session.clips()):
         assert secret not in shown
