@@ -25,7 +25,7 @@ lab: .venv/installed
 reference: .venv/installed
 	rm -rf outputs/reference
 	$(BIN)/cocola run --profile quick --run-dir outputs/reference
-	$(BIN)/python -m cocola_lib.reference
+	$(BIN)/python -m cocola_lib.workshop.reference
 
 # one environment for everything; made again when the project's dependencies change
 .venv/installed: pyproject.toml

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cocola_lib.cli import app
+from cocola_lib.cli.app import app
 
 # The common base of the command line's usage errors; where it lives differs between Typer releases.
 UsageProblem = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")

@@ -6,11 +6,11 @@ import warnings
 
 import numpy as np
 
-from cocola_lib import audio
+from cocola_lib.data import audio
 
 WINDOW = round(audio.WINDOW_S * audio.SAMPLE_RATE)  # samples
 TOLERANCE = 160  # samples: a "5 s" file may be 10 ms short after resampling or MP3 coding
-SILENCE_DBFS = -60.0  # dBFS RMS below which a window is silent
+HOP_S = 2.5  # s from one window to the next
 BLOCK_S = 60.0  # s read from disk at once
 
 
@@ -21,13 +21,13 @@ class Clip:
         source: path of an audio file, or samples as `audio.to_mono` takes them.
         rate: Hz of an array; None means 16,000. Files know their own.
         hop_s: seconds from one window to the next.
-        short: "pad" fills a clip shorter than a window with zeros and warns, "error" refuses it.
         name: what messages call an array.
     Raises:
-        FileNotFoundError, ValueError: as `audio.read` and `audio.to_mono`; a clip too short with short="error".
+        FileNotFoundError, ValueError: as `audio.read` and `audio.to_mono`.
+    A clip shorter than a window is filled up with zeros, with a warning.
     """
 
-    def __init__(self, source, rate=None, hop_s=2.5, short="pad", name="clip"):
+    def __init__(self, source, rate=None, hop_s=HOP_S, name="clip"):
         if isinstance(source, (str, os.PathLike)):
             self.path, self.samples, self.name = source, None, str(source)
             header = audio.info(source)
@@ -41,7 +41,8 @@ class Clip:
         self.hop = _hop(hop_s)
         self.padded = self.n_samples + TOLERANCE < WINDOW
         if self.padded:
-            _too_short(self.name, self.n_samples, short)
+            found = f"{self.name}: {self.n_samples / audio.SAMPLE_RATE:.2f} s"
+            warnings.warn(f"{found}, shorter than a window of {audio.WINDOW_S:g} s; zero padded", stacklevel=3)
         self.n_windows = 1 + max(0, self.n_samples + TOLERANCE - WINDOW) // self.hop
 
     def windows(self, n_windows=None):
@@ -86,15 +87,22 @@ class ClipJob(Job):
         self.n_windows = clip.n_windows
         self.windows = ((t, window) for t, window in enumerate(clip.windows()) if not is_silent(window))
 
+    def table(self, n_modes, dim):
+        """What was embedded, as (n_modes, n_windows, D) float32; NaN where a window is silent."""
+        h = np.full((n_modes, self.n_windows, dim), np.nan, dtype=np.float32)
+        for t, embedding in self.embeddings.items():
+            h[:, t] = embedding
+        return h
+
 
 class PairJob(Job):
     """The windows of a pair in which both sides sound, keyed by (number, side)."""
 
-    def __init__(self, pair, rate, hop_s, short):
+    def __init__(self, pair, rate, hop_s):
         super().__init__(())
         try:
             names = ("conditioning", "accompaniment")
-            self.clips = [Clip(x, rate, hop_s, short, name) for x, name in zip(pair, names, strict=True)]
+            self.clips = [Clip(x, rate, hop_s, name) for x, name in zip(pair, names, strict=True)]
         except (ValueError, FileNotFoundError) as error:
             self.error = error
             return
@@ -117,13 +125,13 @@ class PairJob(Job):
         """One line for a pair without a single window in which both sides sound."""
         silent = [name for name, n in zip(self.clips, self.sounding, strict=True) if n == 0]
         if silent:
-            return f"{' and '.join(silent)}: silent (below {SILENCE_DBFS:g} dBFS RMS) in every window"
+            return f"{' and '.join(silent)}: silent (below {audio.SILENCE_DBFS:g} dBFS RMS) in every window"
         return f"{self.clips[0]} and {self.clips[1]} never sound in the same window"
 
 
 def is_silent(window):
     """Whether a window's RMS level is below -60 dBFS."""
-    return audio.rms_dbfs(window) < SILENCE_DBFS
+    return audio.rms_dbfs(window) < audio.SILENCE_DBFS
 
 
 def _hop(hop_s):
@@ -131,14 +139,3 @@ def _hop(hop_s):
     if not (isinstance(hop_s, (int, float)) and math.isfinite(hop_s) and hop_s * audio.SAMPLE_RATE >= 1):
         raise ValueError(f"hop_s: {hop_s!r} s; expected a positive number of seconds such as 2.5")
     return round(hop_s * audio.SAMPLE_RATE)
-
-
-def _too_short(name, n_samples, short):
-    """Warn about a clip shorter than a window, or refuse it."""
-    found = f"{name}: {n_samples / audio.SAMPLE_RATE:.2f} s, shorter than a window of {audio.WINDOW_S:g} s"
-    if short == "pad":
-        warnings.warn(f"{found}; zero padded", UserWarning, stacklevel=4)
-    elif short == "error":
-        raise ValueError(f"{found}; give a longer clip, or short='pad'")
-    else:
-        raise ValueError(f"short: {short!r}; expected 'pad' or 'error'")

@@ -1,14 +1,21 @@
-"""The model: features -> encoder -> embedding -> similarity (the paper's Eq. 2). Used by notebook 02."""
+"""The model: features -> encoder -> embedding -> similarity (Sec. III, Eq. 2). Notebook 02 takes one apart.
 
+This file is the paper's: EfficientNet-B0, average pooling, a linear projection, LayerNorm, tanh, and a free W.
+`cocola_lib.models` adds other backbones and heads to the same registries.
+"""
+
+import difflib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from typing import Any, Protocol, runtime_checkable
 
+import timm
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from cocola_lib.backbones import COLUMNS, build_backbone
+from cocola_lib.fast.inference import frozen
+from cocola_lib.fast.memory import keep_freed_memory
 from cocola_lib.features import KINDS, FrontEnd, mask_channels
-from cocola_lib.heads import HEADS
-from cocola_lib.memory import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -17,29 +24,27 @@ class ModelConfig:
 
     features: str = "hps"  # front end: hps, mel or mel_htk
     backbone: str = "efficientnet_b0"  # any convolutional timm model; or "columns": ours, small
-    pooling: str = "average"  # the paper; or "time": keeps when things happen; or "musical": and what sounds
+    pooling: str = "average"  # the paper's; "time" keeps when things happen; "musical" also what sounds
     embedding_dim: int = 512  # D
     dropout: float = 0.1  # before the projection
-    time_steps: int = 32  # pooling="time": steps kept, D / time_steps numbers each; "musical": of its rhythm
+    time_steps: int = 32  # pooling "time": steps kept, D / time_steps numbers each; "musical": those of its rhythm
     input_offset_db: float = 40.0  # dB added, then
-    input_scale_db: float = 20.0  # dB divided by: unit range; 0 and 1 for released checkpoints
-    padding: str = "symmetric"  # PyTorch's; or "static224": the released checkpoints'
+    input_scale_db: float = 20.0  # dB divided by: unit range; 0 and 1 for the released checkpoints
+    padding: str = "symmetric"  # PyTorch's; or "static224", that of the released checkpoints
     norm_eps: float = 1e-5  # BatchNorm
     norm_momentum: float = 0.1  # BatchNorm
-    initial_w: str = "identity"  # loss starts near log K; or "normal": the paper's N(0, 0.05), three times that
+    initial_w: str = "identity"  # the loss starts near log K; "normal", the paper's N(0, 0.05): three times that
 
-    def __post_init__(self):
-        choices = {"features": KINDS, "pooling": tuple(HEADS), "padding": ("symmetric", "static224")}
-        for name, allowed in (choices | {"initial_w": ("identity", "normal")}).items():
+    def __post_init__(self) -> None:
+        choices = {"features": KINDS, "pooling": POOLINGS, "padding": PADDINGS, "initial_w": ("identity", "normal")}
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(allowed)}")
         if self.embedding_dim < 1 or self.time_steps < 2:
             raise ValueError(f"embedding_dim {self.embedding_dim} must be >= 1, time_steps {self.time_steps} >= 2")
-        if self.pooling == "time" and self.embedding_dim % self.time_steps:
-            raise ValueError(f"embedding_dim {self.embedding_dim} is no multiple of time_steps {self.time_steps}")
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
         """Read a configuration back; unknown names are an error, not silence."""
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
@@ -49,35 +54,154 @@ class ModelConfig:
     to_dict = asdict
 
 
-class Cocola(nn.Module):
+class Head(Protocol):
+    """What turns a backbone's output into an embedding, and the form of Eq. 2's W that goes with it."""
+
+    def __call__(self, pooled: Tensor) -> Tensor:
+        """(B, ...) -> (B, D)."""
+
+    def w(self) -> Tensor:
+        """W, (D, D)."""
+
+    def project(self, h: Tensor) -> Tensor:
+        """h' W without building W: (K, D) -> (K, D)."""
+
+
+@runtime_checkable
+class StartsFromData(Protocol):
+    """A backbone or head that sets itself up from one batch of its input."""
+
+    def start_from(self, x: Tensor) -> None: ...
+
+
+class Bilinear:
+    """Eq. 2: sim(h1, h2) = h1' W h2, for anything that knows its W."""
+
+    def project(self, h: Tensor) -> Tensor:
+        """The conditioning side, h' W: (K, D) -> (K, D)."""
+        raise NotImplementedError
+
+    def similarity(self, h1: Tensor, h2: Tensor) -> Tensor:
+        """Every clip of one list against every clip of another.
+
+        Args:
+            h1: (K1, D) embeddings of the anchors or conditionings.
+            h2: (K2, D) embeddings of the positives or accompaniments.
+        Returns:
+            (K1, K2). Only differences within one model mean anything; see calibration.
+        """
+        return self.project(h1) @ h2.T
+
+    def similarity_of_pairs(self, h1: Tensor, h2: Tensor) -> Tensor:
+        """The diagonal of `similarity` alone: (K, D), (K, D) -> (K,)."""
+        return (self.project(h1) * h2).sum(dim=1)
+
+
+class AverageHead(nn.Module):
+    """The paper's head: dropout, linear, LayerNorm, tanh; then the bilinear form with a free W."""
+
+    def __init__(self, width: int, config: ModelConfig):
+        super().__init__()
+        d = config.embedding_dim
+        self.dropout = nn.Dropout(config.dropout)
+        self.projection = nn.Linear(width, d)
+        self.norm = nn.LayerNorm(d)
+        # |h|^2 is about 0.4 D. 0.01 I gives sim(h, h) = 2 at D = 512 and unrelated clips 0 +- 0.5 after the
+        # data-dependent start: measured at K = 32, log K + 0.1 to 0.3 (0.05 I: log K + 2.3 to 3; the paper's: + 16)
+        start = 0.01 * torch.eye(d) if config.initial_w == "identity" else 0.05 * torch.randn(d, d)
+        self.weight = nn.Parameter(start)  # W
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """(B, width) -> (B, D)."""
+        return torch.tanh(self.norm(self.projection(self.dropout(pooled))))
+
+    def w(self) -> Tensor:
+        """W itself, (D, D)."""
+        return self.weight
+
+    def project(self, h: Tensor) -> Tensor:
+        """h' W: (K, D) -> (K, D)."""
+        return h @ self.weight
+
+    @torch.no_grad()
+    def start_from(self, pooled: Tensor) -> None:
+        """Let every dimension of the projection start with mean 0 and deviation 1 over a batch."""
+        h = self.projection(pooled).float()  # (B, D), no dropout
+        deviation = h.std(dim=0).clamp(min=1e-6)  # (D,)
+        self.projection.weight /= deviation.unsqueeze(1)
+        self.projection.bias.copy_((self.projection.bias - h.mean(dim=0)) / deviation)
+
+
+def timm_model(name: str, **options: Any) -> nn.Module:
+    """A timm model with random weights.
+
+    Raises:
+        ValueError: timm does not know it; names the nearest.
+    """
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        raise ValueError(f"unknown backbone {name!r}: timm knows {', '.join(near) or 'no such name'}")
+    return timm.create_model(name, pretrained=False, **options)
+
+
+def pooled_backbone(config: ModelConfig, n_channels: int) -> tuple[nn.Module, int]:
+    """The paper's backbone, pooled over frequency and time: (module, width); (B, C, M, T) -> (B, width)."""
+    backbone = timm_model(config.backbone, in_chans=n_channels, num_classes=0)
+    return backbone, getattr(backbone, "head_hidden_size", None) or backbone.num_features
+
+
+# ModelConfig.pooling -> how the backbone is built, and the head on top of it
+Build = Callable[[ModelConfig, int], tuple[nn.Module, int]]
+POOLINGS: dict[str, tuple[Build, Callable[[int, ModelConfig], nn.Module]]] = {"average": (pooled_backbone, AverageHead)}
+PADDINGS: dict[str, Callable[[nn.Module], None]] = {"symmetric": lambda backbone: None}  # ModelConfig.padding
+
+
+class Cocola(nn.Module, Bilinear):
     """Embed clips so that h1' W h2 is high when two sub-mixes belong together.
 
     Args:
         config: ModelConfig; None for the defaults (the paper's model, with a start that learns).
     """
 
-    def __init__(self, config=None):
+    chunk: int | None = None  # clips that `embed_modes` sends through the encoder at once; None: all
+
+    def __init__(self, config: ModelConfig | None = None):
         super().__init__()
         keep_freed_memory()
         self.config = config = config or ModelConfig()
         self.front_end = FrontEnd(config.features)
-        self.backbone, width = build_backbone(config, self.front_end.n_channels)
-        self.head = HEADS[config.pooling](width, config)
+        build, head = POOLINGS[config.pooling]
+        self.backbone, width = build(config, self.front_end.n_channels)
+        for module in self.backbone.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps, module.momentum = config.norm_eps, config.norm_momentum
+        PADDINGS[config.padding](self.backbone)
+        self.head = head(width, config)
 
-    def features(self, waveforms):
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes that its features allow."""
+        return self.front_end.modes
+
+    @property
+    def dim(self) -> int:
+        """D, the numbers of an embedding."""
+        return self.config.embedding_dim
+
+    def features(self, waveforms: Tensor) -> Tensor:
         """Front end, nothing learnt: (B, N) at 16 kHz -> (B, C, M, T) dB."""
         return self.front_end(waveforms)
 
-    def pooled(self, features, mode="both"):
-        """The encoder without its projection: (B, C, M, T) dB -> (B, 1280), or (B, 40, M/8, T/8) in time."""
-        out = self.backbone(self.unit_range(features, mode))
-        return out if isinstance(out, torch.Tensor) else out[-1]
-
-    def unit_range(self, features, mode="both"):
+    def unit_range(self, features: Tensor, mode: str = "both") -> Tensor:
         """What the encoder sees: channels masked, then (dB + 40) / 20."""
         return (mask_channels(features, mode) + self.config.input_offset_db) / self.config.input_scale_db
 
-    def embed(self, features, mode="both"):
+    def pooled(self, features: Tensor, mode: str = "both") -> Tensor:
+        """The encoder without its projection: (B, C, M, T) dB -> (B, 1280), or (B, 40, M/8, T/8) in time."""
+        out = self.backbone(self.unit_range(features, mode))
+        return out if isinstance(out, Tensor) else out[-1]  # timm's taps give a list
+
+    def embed(self, features: Tensor, mode: str = "both") -> Tensor:
         """Features -> embeddings.
 
         Args:
@@ -86,51 +210,50 @@ class Cocola(nn.Module):
         Returns:
             (B, D); every entry in -1..1.
         """
-        return self.head(self.pooled(features, mode))  # (B, D)
+        return self.head(self.pooled(features, mode))
 
-    def forward(self, waveforms, mode="both"):
+    def embed_modes(self, waveforms: Tensor, modes: tuple[str, ...]) -> Tensor:
+        """Embeddings in several modes from one pass through the front end: (B, N) -> (n_modes, B, D)."""
+        parts = self.features(waveforms).split(self.chunk or len(waveforms))  # (chunk, C, M, T) each
+        return torch.stack([torch.cat([self.embed(part, mode) for part in parts]) for mode in modes])
+
+    def forward(self, waveforms: Tensor, mode: str = "both") -> Tensor:
         """Waveforms -> embeddings: (B, N) -> (B, D)."""
         return self.embed(self.features(waveforms), mode)
 
-    def w(self):
+    def frozen(self, device="cpu", precision="auto", scale=None) -> "Cocola":
+        """A copy for scoring that computes the same faster, see `fast.inference.frozen`."""
+        return frozen(self, device, precision, scale)
+
+    def w(self) -> Tensor:
         """Eq. 2's matrix W, (D, D)."""
         return self.head.w()
 
-    def similarity(self, h1, h2):
-        """Every clip of one list against every clip of another (Eq. 2): h1' W h2.
-
-        Args:
-            h1: (K1, D) embeddings of the anchors or conditionings.
-            h2: (K2, D) embeddings of the positives or accompaniments.
-        Returns:
-            (K1, K2). Only differences within one model mean anything; see calibration.
-        """
-        return self.head.project(h1) @ h2.T  # (K1, K2)
+    def project(self, h: Tensor) -> Tensor:
+        """h' W: (K, D) -> (K, D)."""
+        return self.head.project(h)
 
 
 @torch.no_grad()
-def data_dependent_start(model, features):
-    """Let one batch set the projection, so that every embedding dimension starts with mean 0 and deviation 1.
+def data_dependent_start(model: Cocola, features: Tensor) -> Cocola:
+    """Let one batch set up what can be set up from data, so that embeddings start apart.
 
-    From the usual start all embeddings are nearly equal and the loss sits at log K for hundreds of steps.
+    From the usual start all embeddings are nearly equal and the loss sits at log K for hundreds of steps. The paper's
+    head starts with mean 0 and deviation 1 in every dimension; the `columns` backbone whitens its input; heads that
+    keep time centre and normalise themselves.
 
     Args:
-        model: Cocola, in place; heads that keep time are left alone: they centre and normalise themselves. The
-            `columns` backbone whitens its input.
+        model: in place.
         features: (B, C, M, T) dB of one batch, B >= 2.
     Returns:
         The model.
     """
-    if model.config.backbone == COLUMNS:
-        model.backbone.whiten(model.unit_range(features))
-    if model.config.pooling != "average":
-        return model
-    was_training = model.training
-    model.train()  # the batch's own BatchNorm statistics, those of the first step
-    h = model.head.projection(model.pooled(features)).float()  # (B, D), no dropout
-    model.train(was_training)
-    deviation = h.std(dim=0).clamp(min=1e-6)  # (D,)
-    projection = model.head.projection
-    projection.weight /= deviation.unsqueeze(1)
-    projection.bias.copy_((projection.bias - h.mean(dim=0)) / deviation)
+    if isinstance(model.backbone, StartsFromData):
+        model.backbone.start_from(model.unit_range(features))
+    if isinstance(model.head, StartsFromData):
+        was_training = model.training
+        model.train()  # the batch's own BatchNorm statistics, those of the first step
+        pooled = model.pooled(features)
+        model.train(was_training)
+        model.head.start_from(pooled)
     return model

@@ -99,30 +99,6 @@ def bootstrap_ratio(
     return float(low), float(high)
 
 
-def beside(values: dict[str, np.ndarray], groups: Sequence[str]) -> list[dict]:
-    """Mean of every rater's values, and of the first's minus each other's, pair by pair.
-
-    Args:
-        values: rater -> (n,), all of the same pairs.
-        groups: (n,) the track of each pair.
-
-    Returns:
-        Rows: rater ("a", "b", "a - b"), value, low, high (95 % over tracks).
-    """
-    first, *others = values
-    rows = []
-    for name, found in (values | {f"{first} - {other}": values[first] - values[other] for other in others}).items():
-        low, high = bootstrap_interval(found, groups)
-        rows.append({"rater": name, "value": found.mean(), "low": low, "high": high})
-    return rows
-
-
-def percent(value: float, low: float, high: float) -> str:
-    """An accuracy and its interval for a sentence: "97 % [94, 99]"; a single track gives no interval."""
-    interval = "no interval: one track" if np.isnan(low) else f"{100 * low:.0f}, {100 * high:.0f}"
-    return f"{100 * value:.0f} % [{interval}]"
-
-
 def accuracy_table(similarities: np.ndarray, ks: Sequence[int], groups: Sequence[str], seed: int = 0) -> pd.DataFrame:
     """Accuracy (Eq. 4) for several K, with chance and a bootstrap interval over tracks.
 

@@ -20,6 +20,7 @@ TOP_DB = 80.0  # dB below the clip's own maximum where the scale ends
 KINDS = ("hps", "mel", "mel_htk")
 PATHS = ("auto", "numba", "torch")
 MODES = ("both", "harmonic", "percussive")
+MODE_LABELS = {"both": "P+H", "harmonic": "H", "percussive": "P"}  # in print
 
 
 class FrontEnd(nn.Module):
@@ -42,6 +43,11 @@ class FrontEnd(nn.Module):
     def n_channels(self):
         """2 for "hps", else 1."""
         return 2 if self.kind == "hps" else 1
+
+    @property
+    def modes(self):
+        """The score modes that these features allow: all three with two channels."""
+        return MODES if self.n_channels == 2 else ("both",)
 
     @torch.no_grad()
     def forward(self, waveforms):
@@ -68,14 +74,14 @@ def hps_log_mel(waveforms, path="auto"):
     """
     filters = mel_filters(waveforms.device)
     if path == "numba" or (path == "auto" and waveforms.device.type == "cpu"):
-        from cocola_lib.hps import hps_mel_power  # numba costs a second to import
+        from cocola_lib.fast.hps import hps_mel_power  # numba costs a second to import
 
         window = torch.hann_window(WINDOW, dtype=torch.float64).numpy()
         power = torch.from_numpy(
             hps_mel_power(waveforms.numpy(), window, N_FFT, HOP, filters.numpy(), torch.get_num_threads())
         )
         return _relative_db(power)
-    from cocola_lib.medians import median_torch
+    from cocola_lib.fast.medians import median_torch
 
     magnitude = _stft_magnitude(waveforms)  # (B, F, T)
     harmonic = median_torch(magnitude)

@@ -1,10 +1,11 @@
-"""The contrastive loss (Eq. 3): each anchor must find its own partner among K. And learning from another's scores."""
+"""The contrastive loss (Eq. 3): each anchor must find its own partner among K."""
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 
-def contrastive_loss(similarities, both_ways=False):
+def contrastive_loss(similarities: Tensor, both_ways: bool = False) -> Tensor:
     """Cross entropy of each anchor against the K candidates of its row (Eq. 3, divided by K).
 
     Args:
@@ -20,15 +21,3 @@ def contrastive_loss(similarities, both_ways=False):
     own = torch.arange(similarities.shape[0], device=similarities.device)
     loss = F.cross_entropy(similarities, own)
     return (loss + F.cross_entropy(similarities.T, own)) / 2 if both_ways else loss
-
-
-def imitation_loss(similarities, targets):
-    """Cross entropy with what another score thinks of the same candidates (distillation).
-
-    Args:
-        similarities: (K, K) of the model that learns; -inf where a pair is no candidate.
-        targets: (K, K) of the other score, on a scale like that of a model.
-    Returns:
-        A scalar in nats.
-    """
-    return F.cross_entropy(similarities.clamp(min=-1e4), targets.softmax(dim=1))

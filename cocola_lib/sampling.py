@@ -7,7 +7,6 @@ Notebook 01 shows the pairs, the effect of r, and how often stems sound together
 """
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -17,10 +16,9 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
-from cocola_lib import audio
-from cocola_lib.activity import BLOCK_S, block_energy, sounding
-from cocola_lib.audio import WINDOW_S
-from cocola_lib.stems import Track
+from cocola_lib.data.activity import BLOCK_S, block_energy, sounding
+from cocola_lib.data.audio import WINDOW_S
+from cocola_lib.data.stems import Track
 
 NOISE_SIGMA = 1e-3  # standard deviation of the Gaussian noise added to both members of a pair, full scale = 1
 MAX_OVERLAP = 0.5  # r: largest overlap of two windows of the same track, share of the window
@@ -45,12 +43,6 @@ class WindowSampler:
         window_s: L, s.
         max_overlap: r, in [0, 1): windows of one track within a batch overlap by at most this share of L.
         single: True takes one stem for each member ("single" case of Fig. 2), False takes sub-mixes.
-        same_track: share of the K - 1 negatives that are other windows of the anchor's own track, in [0, 1]: the
-            hard ones, alike in sound and tempo. None draws tracks with repetition (the paper): about 1 / tracks.
-            As near as whole windows allow, and less where tracks are too short.
-        level_dbfs: every sub-mix is brought to this RMS level; None leaves the plain sums of Eq. 1.
-        on_error: a file that cannot be read is "raise": fatal, or "skip": named once in a warning, counted in
-            `n_skipped`, and another window takes its place.
 
     Raises:
         ValueError: no tracks, or a parameter out of range.
@@ -62,9 +54,6 @@ class WindowSampler:
         window_s: float = WINDOW_S,
         max_overlap: float = MAX_OVERLAP,
         single: bool = False,
-        same_track: float | None = None,
-        level_dbfs: float | None = None,
-        on_error: str = "raise",
     ):
         if not tracks:
             raise ValueError("tracks is empty; there is nothing to sample from")
@@ -72,26 +61,15 @@ class WindowSampler:
             raise ValueError(f"max_overlap is {max_overlap}; it must be at least 0 and below 1")
         if window_s < 2 * BLOCK_S:
             raise ValueError(f"window_s is {window_s} s; it must be at least {2 * BLOCK_S} s")
-        if same_track is not None and not 0 <= same_track <= 1:
-            raise ValueError(f"same_track is {same_track}; it is a share from 0 to 1, or None")
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"on_error is {on_error!r}; use raise or skip")
         self.tracks = list(tracks)
         self.by_id = {track.id: track for track in self.tracks}
         self.window_s, self.max_overlap, self.single = window_s, max_overlap, single
-        self.same_track, self.level_dbfs, self.on_error = same_track, level_dbfs, on_error
-        self.n_skipped = torch.zeros(1, dtype=torch.int64).share_memory_()  # loader processes count here too
-        self._named: set[str] = set()
         self._active: dict[str, tuple[np.ndarray, int]] = {}  # bits: 100 hours of 8 stems are 4 MB
 
     def windows(self, track: Track) -> tuple[np.ndarray, np.ndarray]:
         """The usable windows of a track: (starts,) block numbers, and (stems, starts) which stems sound."""
         if track.id not in self._active:
-            try:
-                active = sounding(block_energy(track), self.window_s)
-            except (ValueError, OSError) as error:
-                self._skip(track, error)
-                active = np.zeros((len(track.stems), 0), dtype=bool)
+            active = sounding(block_energy(track), self.window_s)
             self._active[track.id] = np.packbits(active, axis=1), active.shape[1]
         bits, n_starts = self._active[track.id]
         active = np.unpackbits(bits, axis=1, count=n_starts).view(bool)
@@ -99,14 +77,12 @@ class WindowSampler:
         return starts, active[:, starts]
 
     def draw(self, k: int, seed: int, step: int) -> Iterator[PairSpec]:
-        """Draw the windows of one step and split the stems of each: K, and as many more as fit.
-
-        The first K are the batch; the others stand in for windows that cannot be read.
-        """
+        """Draw the windows of one step and split the stems of each: K, and as many more as fit (Fig. 2)."""
         rng = np.random.default_rng([seed, step])
         min_distance = math.ceil((1 - self.max_overlap) * self.window_s / BLOCK_S - 1e-6)  # blocks
         taken: dict[str, list[int]] = {}
-        for track in self._tries(k, rng, taken):
+        for _ in range(k * TRIES):
+            track = self.tracks[rng.integers(len(self.tracks))]
             starts, active = self.windows(track)
             if len(starts) == 0:
                 continue
@@ -118,21 +94,6 @@ class WindowSampler:
             names = np.array(track.stem_names)[active[:, column]]
             anchor, positive = split_stems(names, rng, self.single)
             yield PairSpec(track.id, round(start * BLOCK_S, 1), anchor, positive)
-
-    def _tries(self, k: int, rng: np.random.Generator, taken: dict[str, list[int]]) -> Iterator[Track]:
-        """Which track to try next, given the windows taken so far."""
-        if self.same_track is None:
-            for _ in range(k * TRIES):
-                yield self.tracks[rng.integers(len(self.tracks))]
-            return
-        per_track = 1 + self.same_track * (k - 1)  # windows of a track, such that the share comes out
-        size = int(per_track)
-        n_larger = round((per_track - size) * k / (size + 1))
-        for group, i in enumerate(rng.permutation(len(self.tracks))):
-            track, want = self.tracks[i], size + (group < n_larger)
-            for _ in range(TRIES):
-                if len(taken.get(track.id, ())) < want:
-                    yield track
 
     def batch(self, k: int, seed: int, step: int, at_most: bool = False) -> list[PairSpec]:
         """The K specifications of one step.
@@ -155,44 +116,21 @@ class WindowSampler:
         raise self._too_few(len(specs), k)
 
     def audio(self, spec: PairSpec) -> tuple[np.ndarray, np.ndarray]:
-        """Read both members of a pair: two (N,) float32 sub-mixes at 16 kHz (Eq. 1), at `level_dbfs` if given."""
-        track = self.by_id[spec.track_id]
-        pair = [track.read(names, spec.start_s, self.window_s) for names in (spec.anchor, spec.positive)]
-        if self.level_dbfs is not None:
-            gains = [10 ** ((self.level_dbfs - audio.rms_dbfs(x)) / 20) if x.any() else 1.0 for x in pair]
-            pair = [np.float32(gain) * x for gain, x in zip(gains, pair, strict=True)]
-        return tuple(pair)
+        """Read both members of a pair: two (N,) float32 sub-mixes at 16 kHz, plain sums of their stems (Eq. 1)."""
+        anchor, positive = (
+            self.by_id[spec.track_id].read(names, spec.start_s, self.window_s) for names in (spec.anchor, spec.positive)
+        )
+        return anchor, positive
 
     def pairs(self, k: int, seed: int, step: int, rank: int = 0, world_size: int = 1) -> np.ndarray:
         """Read the windows of one rank: (K / world_size, 2, N) float32, anchors and positives."""
-        wanted = len(range(rank, k, world_size))
-        read: list[np.ndarray] = []
-        for spec in islice(self.draw(k, seed, step), rank, None, world_size):
-            if len(read) == wanted:
-                break
-            try:
-                read.append(np.stack(self.audio(spec)))
-            except (ValueError, OSError) as error:
-                self._skip(self.by_id[spec.track_id], error)
-        if len(read) < wanted:
-            raise self._too_few(len(read), wanted)
-        return np.stack(read)
-
-    def _skip(self, track: Track, error: Exception) -> None:
-        """Pass an error on, or count it and name it once."""
-        if self.on_error == "raise":
-            raise error
-        self.n_skipped += 1
-        if track.id not in self._named:
-            self._named.add(track.id)
-            warnings.warn(f"left out: {error} ({int(self.n_skipped)} so far)", stacklevel=3)
+        return np.stack([np.stack(self.audio(spec)) for spec in self.batch(k, seed, step)[rank::world_size]])
 
     def _too_few(self, found: int, k: int) -> ValueError:
         longest = max(track.duration_s for track in self.tracks)
-        left_out = f"; {int(self.n_skipped)} could not be read" if self.n_skipped else ""
         return ValueError(
             f"{len(self.tracks)} tracks (the longest {longest:.1f} s) hold {found} of the {k} windows asked for, of "
-            f"{self.window_s} s with two sounding stems, overlap at most {self.max_overlap}{left_out}; lower K, raise "
+            f"{self.window_s} s with two sounding stems, overlap at most {self.max_overlap}; lower K, raise "
             "the overlap, or add tracks"
         )
 

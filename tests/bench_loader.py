@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from cocola_lib import miniatures, prepare
+from cocola_lib.data import miniatures, prepare
+from cocola_lib.data.tracks import load_tracks
 from cocola_lib.loss import contrastive_loss
 from cocola_lib.sampling import PairDataset, WindowSampler
-from cocola_lib.tracks import load_tracks
-from cocola_lib.training import RECIPES, Cocola
+from cocola_lib.training.run import RECIPES, Cocola
 
 K, STEPS = 32, 12
 

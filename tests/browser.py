@@ -23,7 +23,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from cocola_lib.runs import REPO
+from cocola_lib.files import REPO
 
 BINARY = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SCREENSHOTS = Path(os.environ.get("COCOLA_SCREENSHOTS") or REPO / "outputs" / "browser")

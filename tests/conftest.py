@@ -3,7 +3,7 @@
 import pytest
 from browser import chromium, lab  # noqa: F401
 
-from cocola_lib import miniatures
+from cocola_lib.data import miniatures
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -8,8 +8,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from songs import SHORT, SMALL, TINY
 
-from cocola_lib import training
-from cocola_lib.tracks import load_tracks
+from cocola_lib.data.tracks import load_tracks
+from cocola_lib.training import run as training
 
 STEADY = replace(TINY, config=replace(SMALL, dropout=0.0))  # every process draws dropout for itself
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from cocola_lib import audio
+from cocola_lib.data import audio
+from cocola_lib.data.tracks import load_tracks
 from cocola_lib.listening.folder import Settings
 from cocola_lib.listening.prepare import prepare
-from cocola_lib.tracks import load_tracks
 
 
 def music(folder, n_tracks=12, seconds=6.0):

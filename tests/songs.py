@@ -2,11 +2,11 @@
 
 from tiny import clip
 
-from cocola_lib import audio
+from cocola_lib.data import audio
+from cocola_lib.data.tracks import load_tracks
 from cocola_lib.encoder import ModelConfig
-from cocola_lib.recipes import Recipe
-from cocola_lib.settings import TrainSettings
-from cocola_lib.tracks import load_tracks
+from cocola_lib.training.recipes import Recipe
+from cocola_lib.training.settings import TrainSettings
 
 SMALL = ModelConfig(backbone="mobilenetv3_small_050", pooling="time", embedding_dim=64, time_steps=16)
 TINY = Recipe("tiny", SMALL)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from cocola_lib import accompanist, baselines
-from cocola_lib.audio import rms_dbfs
-from cocola_lib.control import ChromaOnsetControl
-from cocola_lib.miniatures.synth import Note, Part, render
+from cocola_lib.accompaniment import accompanist, baselines
+from cocola_lib.data.audio import rms_dbfs
+from cocola_lib.data.miniatures.synth import Note, Part, render
+from cocola_lib.scoring import Scorer
 
 RATE = 16_000
 G_MAJOR = ((7, "major"), (0, "major"), (2, "major"), (7, "major"))  # G C D G, a bar each
@@ -73,7 +73,7 @@ def test_it_fits_its_own_conditioning_better_than_another():
     bands = [band(100), band(134, ((1, "minor"), (6, "major"), (9, "major"), (4, "major")))]
     answers = [accompanist.accompany(clip, "guitar") for clip in bands]
     for mode in ("harmonic", "percussive"):
-        matrix = ChromaOnsetControl().matrix(bands, answers, mode)
+        matrix = Scorer("control").matrix(bands, answers, mode)
         assert np.diag(matrix).sum() > matrix[0, 1] + matrix[1, 0]
 
 

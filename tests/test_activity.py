@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from cocola_lib import activity, audio
-from cocola_lib.tracks import load_tracks
+from cocola_lib.data import activity, audio
+from cocola_lib.data.tracks import load_tracks
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 import yaml
 
-from cocola_lib import adapters, audio, containers
-from cocola_lib.tracks import load_tracks
+from cocola_lib.data import adapters, audio, containers
+from cocola_lib.data.tracks import load_tracks
 
 N = 6 * 16_000  # samples, 6 s
 
@@ -201,7 +201,7 @@ def test_changed_folder_is_not_noticed(tmp_path, monkeypatch):
     chorale(root)
     first = load_tracks(root)
     with monkeypatch.context() as patch:
-        patch.setattr("cocola_lib.tracks._read_tracks", lambda *_: pytest.fail("not cached"))
+        patch.setattr("cocola_lib.data.tracks._read_tracks", lambda *_: pytest.fail("not cached"))
         assert load_tracks(root) == first
     chorale(root, name="brass_track000002")
     assert len(load_tracks(root)) == 2  # added

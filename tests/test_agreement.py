@@ -5,8 +5,8 @@ import pandas as pd
 import pingouin
 import pytest
 
-from cocola_lib import agreement, screening
-from cocola_lib.ratings import OPTIONAL
+from cocola_lib.listening import agreement, screening
+from cocola_lib.listening.ratings import OPTIONAL
 
 NAN = np.nan
 SHROUT_FLEISS = np.array(  # Psychological Bulletin 86, 1979, table 2: 6 targets x 4 judges

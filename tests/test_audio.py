@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import clip, clip_file
 
-from cocola_lib import audio
+from cocola_lib.data import audio
 
 
 @pytest.fixture(scope="module")

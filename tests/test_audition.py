@@ -10,11 +10,13 @@ import soundfile
 from PIL import Image
 from songs import write_bands
 
-from cocola_lib import foils, listen
-from cocola_lib.audition import audition
-from cocola_lib.calibration import Calibration, fit
-from cocola_lib.control import ChromaOnsetControl
+from cocola_lib.features import MODES
+from cocola_lib.hearing import foils
+from cocola_lib.models.calibration import Calibration, fit
+from cocola_lib.notebook import players as listen
+from cocola_lib.notebook.audition import audition
 from cocola_lib.sampling import PairSpec, WindowSampler
+from cocola_lib.scoring import Scorer
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def sampler(tmp_path_factory):
 
 @pytest.fixture
 def hear(sampler):
-    return audition([PairSpec(sampler.tracks[0].id, 1.0, ("bass", "drums"), ("keys",))], sampler, ChromaOnsetControl())
+    return audition([PairSpec(sampler.tracks[0].id, 1.0, ("bass", "drums"), ("keys",))], sampler, Scorer("control"))
 
 
 def clips_of(document):
@@ -52,7 +54,7 @@ def test_scores_are_those_of_the_pair_and_hidden_until_asked(hear, sampler):
     track = sampler.tracks[0]
     sides = track.read(("bass", "drums"), 1.0, 5.0), track.read(("keys",), 1.0, 5.0)
     asked = hear.html[hear.html.index("<details>") :]
-    for mode, matrix in ChromaOnsetControl().matrices([sides[0]], [sides[1]]).items():
+    for mode, matrix in Scorer("control").matrices([sides[0]], [sides[1]]).items():
         assert f"({mode})" in asked
         assert f"<td>{matrix[0, 0]:.2f}</td>" in asked
         assert f"({mode})" not in visible(hear.html)
@@ -61,11 +63,11 @@ def test_scores_are_those_of_the_pair_and_hidden_until_asked(hear, sampler):
 
 def test_a_calibrated_scorer_says_what_its_scores_mean(sampler):
     rng = np.random.default_rng(0)
-    modes = {mode: fit(rng.normal(2, 1, 500), rng.normal(0, 1, 500)) for mode in ChromaOnsetControl.modes}
+    modes = {mode: fit(rng.normal(2, 1, 500), rng.normal(0, 1, 500)) for mode in MODES}
     spec = PairSpec(sampler.tracks[0].id, 1.0, ("bass",), ("keys",))
-    document = audition([spec], sampler, ChromaOnsetControl(), Calibration("songs", modes)).html
+    document = audition([spec], sampler, Scorer("control"), Calibration("songs", modes)).html
     known = modes["harmonic"]
-    score = ChromaOnsetControl().matrix(*[[side] for side in sampler.audio(spec)], "harmonic")[0, 0]
+    score = Scorer("control").matrix(*[[side] for side in sampler.audio(spec)], "harmonic")[0, 0]
     assert f"{known.percentile(score):.0f} %" in document
     assert "true and random pairs of songs" in document
     assert "random pairs of songs" not in visible(document)
@@ -115,8 +117,8 @@ def test_another_track_and_window_keep_the_menus_in_step(hear, sampler):
 
 
 def test_a_track_too_short_for_a_window_is_told_and_never_a_surprise(tmp_path):
-    from cocola_lib import audio
-    from cocola_lib.tracks import load_tracks
+    from cocola_lib.data import audio
+    from cocola_lib.data.tracks import load_tracks
 
     write_bands(tmp_path, n=1)
     for stem in ("bass", "keys"):

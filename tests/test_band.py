@@ -11,9 +11,10 @@ import pytest
 import soundfile
 import yaml
 
-from cocola_lib import miniatures, shortcuts
-from cocola_lib.audio import resample
-from cocola_lib.miniatures import band, bandsets, players, styles
+from cocola_lib.classification import shortcuts
+from cocola_lib.data import miniatures
+from cocola_lib.data.audio import resample
+from cocola_lib.data.miniatures import band, bandsets, players, styles
 
 BAND = ("mini-slakh2100", "mini-moisesdb", "mini-musdb18hq")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cocola_lib import benchmarks
 from cocola_lib.features import FrontEnd
+from cocola_lib.workshop import benchmarks
 
 
 def test_both_sides_compute_the_same_features():

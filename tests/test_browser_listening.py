@@ -10,7 +10,7 @@ import pytest
 from browser import SCREENSHOTS, free_port, needed, own_jupyter, serve
 from listening_tools import music, small_study
 
-from cocola_lib import audio
+from cocola_lib.data import audio
 from cocola_lib.listening import results
 from cocola_lib.listening.folder import Settings
 from cocola_lib.listening.page import CELL

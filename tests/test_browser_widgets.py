@@ -12,28 +12,27 @@ import soundfile
 from nbclient import NotebookClient
 from songs import write_bands
 
-from cocola_lib import listen
-from cocola_lib.tracks import load_tracks
+from cocola_lib.data.tracks import load_tracks
+from cocola_lib.notebook import players as listen
 
 pytestmark = browser.needed
 
 SETUP = """
-from cocola_lib.control import ChromaOnsetControl
 from cocola_lib.sampling import PairSpec, WindowSampler
-from cocola_lib.tracks import load_tracks
+from cocola_lib.data.tracks import load_tracks
 sampler = WindowSampler(load_tracks({music!r}))
 specs = [PairSpec(t.id, 0.0, ("bass",), ("keys",)) for t in sampler.tracks]
-control = ChromaOnsetControl()
+control = Scorer("control")
 """
-AUDITION = "from cocola_lib.audition import audition\nhear = audition(specs, sampler, control)\nhear"
+AUDITION = "from cocola_lib.notebook.audition import audition\nhear = audition(specs, sampler, control)\nhear"
 QUIZ = """
-from cocola_lib.quiz import quiz
+from cocola_lib.notebook.quiz import quiz
 game = quiz(specs, sampler, control, kinds=("other track", "delayed"), answers="answers.csv")
 game
 """
 COMPARE = """
 import numpy as np, pandas as pd
-from cocola_lib.compare import compare
+from cocola_lib.notebook.compare import compare
 def clip(item, system):
     rng = np.random.default_rng(sum(map(ord, system)))
     return (0.1 * rng.standard_normal(80_000) * np.linspace(0, 1, 80_000)).astype(np.float32)

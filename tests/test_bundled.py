@@ -8,11 +8,13 @@ import torch
 from safetensors import safe_open
 from tiny import clip
 
-from cocola_lib import Scorer, checkpoints, scoring
+from cocola_lib import Scorer, scoring
+from cocola_lib.data.tracks import load_tracks
 from cocola_lib.evaluation import hit_probability
 from cocola_lib.features import MODES
+from cocola_lib.models import checkpoints
+from cocola_lib.models.formats import CONFIG, WEIGHTS, checkpoint_hash
 from cocola_lib.sampling import WindowSampler
-from cocola_lib.tracks import load_tracks
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +34,17 @@ both_models = pytest.mark.parametrize("folder", MODELS, ids=[folder.name for fol
 
 @both_models
 def test_weights_are_half_precision_and_small(folder):
-    with safe_open(folder / checkpoints.WEIGHTS, framework="pt") as weights:
+    with safe_open(folder / WEIGHTS, framework="pt") as weights:
         kinds = {weights.get_tensor(name).dtype for name in weights.keys()}  # noqa: SIM118, no mapping
     assert kinds <= {torch.float16, torch.int64}
-    assert (folder / checkpoints.WEIGHTS).stat().st_size < 12e6
+    assert (folder / WEIGHTS).stat().st_size < 12e6
 
 
 @both_models
 def test_card_and_log_belong_to_these_weights(folder):
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert checkpoints.checkpoint_hash(folder) in card
-    steps = json.loads((folder / checkpoints.CONFIG).read_text(encoding="utf-8"))["training"]["steps"]
+    assert checkpoint_hash(folder) in card
+    steps = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["training"]["steps"]
     last = (folder / "log.csv").read_text(encoding="utf-8").splitlines()[-1]
     assert f"{steps:,} steps" in card and int(last.split(",")[0]) <= steps
 
@@ -65,7 +67,7 @@ def test_the_papers_encoder_is_bundled_as_it_is_in_the_paper_and_hears_something
     config = checkpoints.read_config(scoring.BUNDLED_PAPER)["model"]
     assert (config["features"], config["backbone"], config["pooling"]) == ("hps", "efficientnet_b0", "average")
     scorer = Scorer("hps-all", device="cpu")
-    assert scorer.embedder.dim == 512 and scorer.calibration
+    assert scorer.model.dim == 512 and scorer.calibration
     matrix = scorer.matrix([a for a, _ in pairs], [b for _, b in pairs])
     assert hit_probability(matrix, 2).mean() > 0.6
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import clip, tiny_checkpoint, tiny_scorer
 
-from cocola_lib import calibration, checkpoints
-from cocola_lib.calibration import Calibration, calibrate, fit, split
+from cocola_lib.models import calibration, checkpoints
+from cocola_lib.models.calibration import Calibration, calibrate, fit, split
+from cocola_lib.models.formats import checkpoint_hash
 from cocola_lib.scoring import Scorer
 
 finite = st.floats(-1e6, 1e6, width=32)
@@ -115,12 +116,12 @@ def test_a_stored_calibration_is_used_from_then_on_and_others_stay(tmp_path):
     folder = tiny_checkpoint(tmp_path / "model")
     first = Calibration("first", {"both": fit(*gaussians(n=50))})
     calibration.store(folder, first)
-    before = checkpoints.checkpoint_hash(folder)
+    before = checkpoint_hash(folder)
     calibration.store(folder, Calibration("second", {"both": fit(*gaussians(n=60, seed=1))}))
     assert Scorer(folder, "cpu").calibration.dataset == "second"
     _, config = checkpoints.load(folder)
     assert calibration.stored_calibration(config, "first") == first
-    assert checkpoints.checkpoint_hash(folder) == before
+    assert checkpoint_hash(folder) == before
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
     with pytest.raises(ValueError, match="none for 'third'"):
         calibration.stored_calibration(config, "third")

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from cocola_lib import checkpoints
-from cocola_lib.checkpoints import CONFIG, WEIGHTS, checkpoint_hash, load, read_config, save
 from cocola_lib.encoder import Cocola, ModelConfig
+from cocola_lib.models import checkpoints
+from cocola_lib.models.checkpoints import load, read_config, save
+from cocola_lib.models.formats import CONFIG, WEIGHTS, checkpoint_hash
 
 SMALL = ModelConfig(backbone="mobilenetv3_small_050", embedding_dim=64)
 

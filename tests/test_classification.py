@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cocola_lib import classification
+from cocola_lib.classification import answers as classification
 from cocola_lib.evaluation import hit_probability, unbeaten_rivals, win_probability
 from cocola_lib.sampling import PairSpec
 

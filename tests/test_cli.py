@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 from tiny import clip_file, tiny_checkpoint
 
-from cocola_lib import audio, checkpoints, score_files
 from cocola_lib.__main__ import main
+from cocola_lib.cli import score_files
+from cocola_lib.data import audio
+from cocola_lib.models import checkpoints
+from cocola_lib.models.formats import checkpoint_hash
 from cocola_lib.scoring import Scorer
 
 ROOT = Path(__file__).parents[1]
@@ -309,6 +312,6 @@ def test_rank_lists_and_keeps_an_index(capsys, model, data):
 def test_convert_writes_a_checkpoint_that_scores_alike(capsys, model, data):
     code, out, _ = run(capsys, "convert", model, data / "copy")
     assert code == 0 and "mobilenetv3_small_050" in out
-    assert checkpoints.checkpoint_hash(data / "copy") == checkpoints.checkpoint_hash(model)
+    assert checkpoint_hash(data / "copy") == checkpoint_hash(model)
     code, _, err = run(capsys, "convert", model, data / "a")
     assert code == 2 and "choose another path" in err

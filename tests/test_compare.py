@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from tiny import clip
 
-from cocola_lib.compare import CONDITIONING, compare
+from cocola_lib.notebook.compare import CONDITIONING, compare
 
 SCORES = {("a", "H"): 1.0, ("a", "P"): 5.0, ("b", "H"): 3.0, ("b", "P"): np.nan, ("<c>", "H"): 2.0, ("<c>", "P"): 4.0}
 

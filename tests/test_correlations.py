@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from cocola_lib import correlations
+from cocola_lib.listening import correlations
 
 
 @settings(max_examples=40, deadline=None)

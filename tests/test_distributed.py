@@ -11,8 +11,9 @@ import torch
 from songs import write_songs
 from tiny import clip
 
-from cocola_lib import checkpoints, distributed
 from cocola_lib.encoder import Cocola, ModelConfig
+from cocola_lib.models import checkpoints
+from cocola_lib.training import distributed
 
 WORKER = Path(__file__).with_name("ddp_worker.py")
 

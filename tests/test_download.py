@@ -13,9 +13,9 @@ from collections import namedtuple
 
 import pytest
 
-from cocola_lib import download
-from cocola_lib.download import Archive, Remote
-from cocola_lib.unpack import unpack
+from cocola_lib.data import download
+from cocola_lib.data.download import Archive, Remote
+from cocola_lib.data.unpack import unpack
 
 
 class Server(http.server.BaseHTTPRequestHandler):

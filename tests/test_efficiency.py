@@ -13,12 +13,14 @@ import torch
 import typer
 from songs import SMALL, write_bands, write_songs
 
-from cocola_lib import efficiency, miniatures, plots_training, tracks
-from cocola_lib.control import ChromaOnsetControl
-from cocola_lib.efficiency import Idea
+from cocola_lib.data import miniatures, tracks
 from cocola_lib.loss import contrastive_loss
+from cocola_lib.notebook.plots import training as plots_training
 from cocola_lib.sampling import PairSpec
-from cocola_lib.small_runs import InThree, Pool
+from cocola_lib.scoring import Scorer
+from cocola_lib.training.small_runs import InThree, Pool
+from cocola_lib.workshop import efficiency
+from cocola_lib.workshop.efficiency import Idea
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def test_the_first_target_is_what_the_control_says():
     sides = [[rng.standard_normal(80_000).astype(np.float32) * (np.arange(80_000) % n < 900) for n in periods]
              for periods in ((8_000, 5_000, 12_000), (8_000, 5_100, 11_000))]  # fmt: skip
     described = torch.tensor(np.array([[efficiency.describe(clip) for clip in side] for side in sides])).transpose(0, 1)
-    found = ChromaOnsetControl().matrices(*sides, ("harmonic", "percussive"))
+    found = Scorer("control").matrices(*sides, ("harmonic", "percussive"))
     for mode, matrix in found.items():
         np.testing.assert_allclose(efficiency._control(described, [mode] * 3, scale=1.0), matrix, atol=1e-5)
     both = efficiency._control(described, ["both"] * 3, scale=1.0)

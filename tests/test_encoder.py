@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from cocola_lib.backbones import Columns, StaticPadConv2d
 from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
-from cocola_lib.inference import CHUNK, Inference, probe_clips
+from cocola_lib.fast.inference import CHUNK, frozen, probe_clips
+from cocola_lib.features import MODES
 from cocola_lib.loss import contrastive_loss
+from cocola_lib.models.backbones import Columns, StaticPadConv2d
 
 SMALL = "mobilenetv3_small_050"
 T, D_STEP = 32, 16
@@ -136,7 +137,7 @@ def test_whitening_leaves_bands_uncorrelated_and_channels_apart():
     mixing = torch.randn(64, 64) / 8
     x = (mixing @ torch.randn(40, 2, 64, 100)) * torch.tensor([1.0, 5.0])[:, None, None]
     columns = Columns(2)
-    columns.whiten(x, floor=0.0)
+    columns.start_from(x, floor=0.0)
     white = (columns.whitening @ x.flatten(1, 2)).transpose(1, 2).reshape(-1, 128)
     torch.testing.assert_close(white.T.cov()[:64, :64], torch.eye(64), atol=2e-3, rtol=0)
     torch.testing.assert_close(white.T.cov()[64:, 64:], torch.eye(64), atol=2e-3, rtol=0)
@@ -288,28 +289,29 @@ def test_norm_settings_reach_every_batchnorm():
     "settings",
     [{}, {"padding": "static224", "backbone": "efficientnet_b0"}, {"backbone": "columns", "pooling": "musical"}],
 )
-def test_inference_folds_norms_without_changing_the_embedding(pooling, settings, features):
+def test_inference_folds_norms_without_changing_the_embedding(pooling, settings):
     m = model(**({"pooling": pooling} | settings))
     for norm in m.modules():
         if isinstance(norm, nn.BatchNorm2d):  # statistics that a missing fold would show
             nn.init.uniform_(norm.running_var, 0.5, 2)
             nn.init.normal_(norm.running_mean, std=0.1)
     m.eval()
-    fast = Inference(m, precision="float32")
+    fast = frozen(m, precision="float32")
     assert not any(isinstance(n, nn.BatchNorm2d) for n in fast.backbone.modules())
-    many = features.repeat(3, 1, 1, 1)  # more than one chunk
+    many = probe_clips(8, 2.0).repeat(3, 1)  # more than one chunk
     assert len(many) > CHUNK
-    torch.testing.assert_close(fast.embed(many, "harmonic"), m.embed(many, "harmonic"), rtol=0, atol=1e-4)
+    for found, expected in zip(fast.embed_modes(many, MODES), m.embed_modes(many, MODES), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
     assert any(isinstance(n, nn.BatchNorm2d) for n in m.backbone.modules())  # the model itself is left alone
 
 
 def test_bfloat16_is_used_only_when_the_scores_hardly_move():
-    strict = Inference(model().eval(), scale=1e-9)
-    assert strict.report()["precision"] == "float32"
-    if strict.error is not None:  # the processor has bfloat16
-        assert Inference(model().eval(), scale=1e9).report()["precision"] == "bfloat16"
+    strict = frozen(model().eval(), scale=1e-9)
+    assert strict.report["precision"] == "float32"
+    if strict.report["bfloat16_error"] is not None:  # the processor has bfloat16
+        assert frozen(model().eval(), scale=1e9).report["precision"] == "bfloat16"
     with pytest.raises(ValueError, match="choose one of auto, float32, bfloat16"):
-        Inference(model(), precision="int8")
+        frozen(model(), precision="int8")
 
 
 # Bad settings
@@ -323,7 +325,7 @@ def test_bfloat16_is_used_only_when_the_scores_hardly_move():
         ({"padding": "same"}, "choose one of symmetric, static224"),
         ({"pooling": "time", "embedding_dim": 500}, "no multiple of time_steps 32"),
         ({"pooling": "musical", "embedding_dim": 200}, "needs embedding_dim 192 . a multiple of time_steps"),
-        ({"backbone": "columns"}, "'columns' keeps time: use pooling 'time' or 'musical'"),
+        ({"backbone": "columns"}, "unknown backbone 'columns'"),
         ({"embedding_dim": 0}, "must be >= 1"),
         ({"backbone": "efficientnet_b00"}, "timm knows efficientnet_b0"),
     ],

@@ -9,10 +9,9 @@ import pytest
 import soundfile
 from tiny import clip, tiny_checkpoint
 
-from cocola_lib import systems, table3
 from cocola_lib.__main__ import main
-from cocola_lib.accompaniment import load_embeddings, score_answers, trial_from_folders
-from cocola_lib.control import ChromaOnsetControl
+from cocola_lib.accompaniment import systems, table3
+from cocola_lib.accompaniment.measure import load_embeddings, score_answers, trial_from_folders
 from cocola_lib.scoring import Scorer
 
 N = 8  # questions, two of each track
@@ -123,7 +122,7 @@ def test_a_stored_score_is_the_score_of_that_pair(evaluated, model):
     for mode, label in (("both", "P+H"), ("harmonic", "H"), ("percussive", "P")):
         row = scores[(scores["rater"] == "COCOLA") & (scores["mode"] == label)].query("item == 3 and system == 'Beeps'")
         assert row["score"].item() == pytest.approx(getattr(again, mode), rel=1e-4)
-    control = score_answers(trial, ChromaOnsetControl(), "control")
+    control = score_answers(trial, Scorer("control"), "control")
     assert set(control["system"]) == {"Beeps"} and len(control) == 3 * N
 
 

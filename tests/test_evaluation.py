@@ -5,7 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from cocola_lib.evaluation import accuracy_table, bootstrap_interval, hit_probability, percent
+from cocola_lib.evaluation import accuracy_table, bootstrap_interval, hit_probability
+from cocola_lib.notebook.sentences import percent
 
 
 def accuracy_by_enumeration(similarities, k):

@@ -5,8 +5,8 @@ import pytest
 import torch
 from tiny import clip, tiny_scorer
 
-from cocola_lib import fad_embedders, vggish
-from cocola_lib.fad_embedders import Cached, LogMel, Unavailable, open_embedder
+from cocola_lib.accompaniment import fad_embedders, vggish
+from cocola_lib.accompaniment.fad_embedders import Cached, LogMel, Unavailable, open_embedder
 
 
 @pytest.fixture(autouse=True)

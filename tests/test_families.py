@@ -10,12 +10,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from cocola_lib import checkpoints, responses, scoring
+from cocola_lib import scoring
+from cocola_lib.data.miniatures.synth import Note, Part
 from cocola_lib.encoder import Cocola
-from cocola_lib.families import LENGTH_S, RATE, ROLL_HZ, draw, export, outside, render, songs, sound, train
-from cocola_lib.families.__main__ import app
-from cocola_lib.families.pieces import Piece
-from cocola_lib.miniatures.synth import Note, Part
+from cocola_lib.hearing import responses
+from cocola_lib.models import checkpoints
+from cocola_lib.models.formats import checkpoint_hash
+from cocola_lib.workshop.families import LENGTH_S, RATE, ROLL_HZ, draw, export, outside, render, songs, sound, train
+from cocola_lib.workshop.families.__main__ import app
+from cocola_lib.workshop.families.pieces import Piece
 
 BEAT_S = 0.5
 
@@ -144,7 +147,7 @@ def test_a_batch_holds_both_sides_of_every_family(folder):
 
 
 def test_an_empty_folder_says_how_to_make_families(tmp_path):
-    with pytest.raises(FileNotFoundError, match="python -m cocola_lib.families make"):
+    with pytest.raises(FileNotFoundError, match="python -m cocola_lib.workshop.families make"):
         draw.Batches(tmp_path)
 
 
@@ -280,14 +283,14 @@ def test_the_papers_encoder_is_trained_on_eq_3_and_early_on_pitch_classes_too(ea
     (row,) = [json.loads(line) for line in (run / train.LOG).read_text().splitlines()]  # the first step
     assert row["loss"] > 0 and ("pitch loss" in row) == ("imitation" in row) == (early > 0)
     material = json.loads((run / train.MATERIAL).read_text())
-    assert material["teacher"] == checkpoints.checkpoint_hash(teacher)
+    assert material["teacher"] == checkpoint_hash(teacher)
 
 
 def test_a_training_may_begin_from_a_checkpoint(folder, tmp_path):
     begun = checkpoints.save(tmp_path / "begun", Cocola(train.PLANS["hps-all-time"].config), {"steps": 0})
     train.train(tmp_path / "on", folder, 0.0001, n=(1, 1, 1), start=begun)
     material = json.loads((tmp_path / "on" / train.MATERIAL).read_text())
-    assert material["start"] == checkpoints.checkpoint_hash(begun) and material["teacher"] is None
+    assert material["start"] == checkpoint_hash(begun) and material["teacher"] is None
 
 
 def test_what_had_been_whitened_stays_so(folder, tmp_path):
@@ -339,7 +342,7 @@ def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(name, 
     assert "4 excerpts" in card and "A test." in card and "{" not in card
     assert "70 minutes on two CPU cores" in card and ("For 35 of its minutes" in card) == (name == "hps-all")
     assert (teacher is None) == ("similarities that the checkpoint" not in card)
-    assert teacher is None or checkpoints.checkpoint_hash(teacher) in card
+    assert teacher is None or checkpoint_hash(teacher) in card
     assert (out / export.TABLE).read_text().startswith("step,minutes,split,loss")
 
 
@@ -356,7 +359,7 @@ def test_a_blend_is_the_mean_of_two_models_weights(folder, tmp_path, monkeypatch
         if found.dtype.is_floating_point:
             torch.testing.assert_close(found, ((ours[name] + theirs[name]) / 2).half().float(), rtol=1e-3, atol=1e-4)
     said = (out / export.CARD).read_text()
-    assert checkpoints.checkpoint_hash(other) in said and checkpoints.read_config(out)["training"]["blend"] in said
+    assert checkpoint_hash(other) in said and checkpoints.read_config(out)["training"]["blend"] in said
 
 
 def test_a_stem_is_no_model_to_export(folder, tmp_path):
@@ -414,7 +417,7 @@ def test_the_command_line_measures_the_bundled_model_beside_the_control(folder, 
     assert set(accuracy["rater"]) == {"model", "control", "model - control"} and set(accuracy["k"]) == {2}
     assert set(answers["mode"]) > {"both", "harmonic", "percussive"}
     for table in (accuracy, answers):
-        assert table["checkpoint"].unique().tolist() == [checkpoints.checkpoint_hash(scoring.BUNDLED)]
+        assert table["checkpoint"].unique().tolist() == [checkpoint_hash(scoring.BUNDLED)]
 
 
 # More held-out songs

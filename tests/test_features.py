@@ -6,9 +6,9 @@ import pytest
 import torch
 from scipy.ndimage import median_filter
 
-from cocola_lib import hps
+from cocola_lib.fast import hps
+from cocola_lib.fast.medians import KERNEL, TILE, median_network, median_rows, median_torch, mirrored, transpose
 from cocola_lib.features import MODES, FrontEnd, mask_channels
-from cocola_lib.medians import KERNEL, TILE, median_network, median_rows, median_torch, mirrored, transpose
 
 N = 80_000  # samples, 5 s
 TOLERANCE_DB = 1e-3

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from songs import write_bands
 
-from cocola_lib import foils
-from cocola_lib.audio import SAMPLE_RATE
+from cocola_lib.data.audio import SAMPLE_RATE
+from cocola_lib.hearing import foils
 from cocola_lib.sampling import PairSpec, WindowSampler
 
 
@@ -56,8 +56,8 @@ def test_another_track_is_never_the_same_one(sampler):
 
 
 def test_a_shift_moves_the_pitch_and_keeps_the_length(tmp_path):
-    from cocola_lib import audio
-    from cocola_lib.tracks import load_tracks
+    from cocola_lib.data import audio
+    from cocola_lib.data.tracks import load_tracks
 
     time = np.arange(8 * SAMPLE_RATE) / SAMPLE_RATE
     for name, hz in (("bass", 110.0), ("keys", 440.0)):

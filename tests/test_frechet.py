@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from cocola_lib.frechet import (
+from cocola_lib.accompaniment.frechet import (
     Moments,
     apa,
     fad_infinity,

@@ -3,40 +3,27 @@
 import pytest
 from tiny import tiny_checkpoint
 
-from cocola_lib import checkpoints, lineup, scoring
-from cocola_lib.control import ChromaOnsetControl
-
-
-@pytest.fixture(autouse=True)
-def no_bundled_model(monkeypatch, tmp_path):
-    monkeypatch.setattr(scoring, "BUNDLED", tmp_path / "bundled")
-    monkeypatch.setattr(scoring, "BUNDLED_PAPER", tmp_path / "hps-all")
+from cocola_lib import scoring
+from cocola_lib.classification import lineup
+from cocola_lib.models import formats
+from cocola_lib.models.formats import checkpoint_hash
 
 
 def by_name(*arguments):
     return {entrant.name: entrant for entrant in lineup.find(*arguments)}
 
 
-def test_an_empty_run_has_the_control_and_says_how_to_get_all_others(tmp_path):
+def test_an_empty_run_has_what_the_library_brings_and_says_how_to_get_all_others(tmp_path):
     rows = by_name(tmp_path)
-    assert [name for name, e in rows.items() if not e.missing] == ["control"]
+    assert [name for name, e in rows.items() if not e.missing] == ["control", "bundled", "bundled hps-all"]
+    assert rows["bundled"].checkpoint == scoring.BUNDLED and rows["control"].checkpoint == scoring.CONTROL
     assert rows["hps-all"].missing == "`cocola train hps-all`"
-    assert "cocola train" in rows["bundled"].missing
     assert lineup.RELEASED in rows["released HPS All"].missing
     assert "`released`" in rows["released HPS All"].missing
 
 
-def test_the_bundled_models_join_when_they_are_there(tmp_path):
-    tiny_checkpoint(scoring.BUNDLED)
-    rows = by_name(tmp_path)
-    assert rows["bundled"].checkpoint == scoring.BUNDLED and not rows["bundled"].missing
-    assert rows["bundled hps-all"].missing == "not in this version: `cocola train hps-all`"
-    tiny_checkpoint(scoring.BUNDLED_PAPER)
-    assert by_name(tmp_path)["bundled hps-all"].checkpoint == scoring.BUNDLED_PAPER
-
-
 def test_one_more_model_may_be_named_as_in_the_package(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "IN_PACKAGE", tmp_path)
+    monkeypatch.setattr(formats, "IN_PACKAGE", tmp_path)
     tiny_checkpoint(tmp_path / "another")
     assert by_name(tmp_path / "run", "another")["yours"].checkpoint == tmp_path / "another"
 
@@ -48,9 +35,9 @@ def test_what_a_run_trained_is_found_by_its_recipe_with_the_papers_row(tmp_path)
     assert rows["all"].paper == "All"
     assert rows["small slakh2100"].paper == "Slakh2100"
     raters, _ = lineup.open_all(list(rows.values()))
-    assert set(raters) == {"control", "all", "small slakh2100"}
+    assert set(raters) == {"control", "bundled", "bundled hps-all", "all", "small slakh2100"}
     assert raters["all"].modes == ("both",)
-    assert isinstance(raters["control"], ChromaOnsetControl)
+    assert raters["control"].hash == checkpoint_hash("control")
 
 
 def test_a_broken_checkpoint_becomes_a_row_that_says_so(tmp_path):

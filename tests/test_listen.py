@@ -7,8 +7,8 @@ import re
 import numpy as np
 import soundfile
 
-from cocola_lib.audio import rms_dbfs
-from cocola_lib.listen import Players, hear_pair, match_levels
+from cocola_lib.data.audio import rms_dbfs
+from cocola_lib.notebook.players import Players, hear_pair, match_levels
 
 TONE = (0.5 * np.sin(np.arange(16_000) * 0.1)).astype(np.float32)
 

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from listening_tools import music, small_study
 
-from cocola_lib import audio
 from cocola_lib.__main__ import main
+from cocola_lib.data import audio
+from cocola_lib.data.tracks import load_tracks
 from cocola_lib.listening import rehearsal, results, stimuli
 from cocola_lib.listening.design import Deal, plan
 from cocola_lib.listening.folder import ATTENTION, HIGH, LOW, Settings, Study
 from cocola_lib.listening.prepare import prepare
 from cocola_lib.listening.session import Session
 from cocola_lib.listening.store import Store
-from cocola_lib.tracks import load_tracks
 
 
 @pytest.fixture(scope="module")
@@ -546,8 +546,8 @@ class Loudness:
 
 @pytest.mark.parametrize("where", ["study", "elsewhere"])
 def test_notebook_05_reads_the_exported_table_and_finds_its_audio_and_scores_it(data, tmp_path, where):
-    from cocola_lib import metric_scores, screening
-    from cocola_lib.ratings import read
+    from cocola_lib.listening import metric_scores, screening
+    from cocola_lib.listening.ratings import read
 
     study = small_study(tmp_path / "study", data)
     store = Store(study)

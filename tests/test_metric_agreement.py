@@ -6,9 +6,9 @@ import pytest
 import small_study
 from tiny import clip_file
 
-from cocola_lib import metric_agreement, metric_scores, mos, ratings, simulated
-from cocola_lib.metric_agreement import LEVELS, Level
-from cocola_lib.runs import Run
+from cocola_lib.listening import metric_agreement, metric_scores, mos, ratings, simulated
+from cocola_lib.listening.metric_agreement import LEVELS, Level
+from cocola_lib.notebook.runs import Run
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +127,10 @@ def test_rank_gap_is_positive_where_the_metric_is_kinder(study):
 # Where scores come from
 
 
+def reader(run):
+    return lambda: run.read_table("04_scores", needed_from="04")
+
+
 def run_with_04(folder, test):
     """A run whose notebook 04 scored what the test's listeners heard."""
     keys = test.rated[["item", "system", "track"]].drop_duplicates().reset_index(drop=True)
@@ -147,7 +151,7 @@ def heard():
 
 
 def test_scores_of_notebook_04_are_one_metric_per_rater_and_mode(tmp_path, heard):
-    found = metric_scores.find(heard, None, run_with_04(tmp_path, heard))
+    found = metric_scores.find(heard, None, reader(run_with_04(tmp_path, heard)))
     assert set(found["metric"]) == {"COCOLA P+H", "COCOLA P", "control P+H", "control P"}
     joined, n_left = metric_agreement.join(heard.rated, found)
     assert (len(joined), n_left) == (len(heard.rated), 0)
@@ -157,14 +161,14 @@ def test_ratings_of_other_items_than_notebook_04_scored_are_refused(tmp_path, he
     run = run_with_04(tmp_path, heard)
     heard.ratings["track"] = "another song"
     with pytest.raises(ValueError, match="notebook 04 of this run did not score"):
-        metric_scores.find(heard, None, run)
+        metric_scores.find(heard, None, reader(run))
 
 
 def test_a_csv_of_metrics_goes_first(tmp_path, study):
     rows = study[0].rated[["item", "system"]].drop_duplicates().assign(metric="mine", score=1.0)
     rows.to_csv(tmp_path / "mine.csv", index=False)
-    assert set(metric_scores.find(study[0], tmp_path / "mine.csv", Run(tmp_path, "05"))["metric"]) == {"mine"}
-    assert set(metric_scores.find(study[0], None, Run(tmp_path, "05"))["metric"]) == set(small_study.METRICS)
+    assert set(metric_scores.find(study[0], tmp_path / "mine.csv", reader(Run(tmp_path, "05")))["metric"]) == {"mine"}
+    assert set(metric_scores.find(study[0], None, reader(Run(tmp_path, "05")))["metric"]) == set(small_study.METRICS)
     rows.drop(columns="score").to_csv(tmp_path / "short.csv", index=False)
     with pytest.raises(ValueError, match="short.csv: column 'score' is missing"):
         metric_scores.from_csv(tmp_path / "short.csv")

@@ -12,8 +12,8 @@ import pytest
 import soundfile
 import yaml
 
-from cocola_lib import miniatures
-from cocola_lib.miniatures import chorales, synth, tunes
+from cocola_lib.data import miniatures
+from cocola_lib.data.miniatures import chorales, synth, tunes
 
 NAME = "mini-cocochorales"
 
@@ -97,7 +97,7 @@ def test_same_seed_gives_other_bytes_when_parallel_or_resumed(tiny, tmp_path):
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's background job does not
     )
     command = (
-        f"{listen}; from cocola_lib.miniatures import build; build({NAME!r}, 'tiny', root={str(tmp_path)!r}, jobs=2)"
+        f"{listen}; from cocola_lib.data.miniatures import build; build(*{(NAME, 'tiny', 0, str(tmp_path))!r}, jobs=2)"
     )
     process = subprocess.Popen([sys.executable, "-c", command], stderr=subprocess.DEVNULL)
     folder = miniatures.folder_of(NAME, "tiny", root=tmp_path)

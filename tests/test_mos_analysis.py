@@ -15,7 +15,7 @@ import pytest
 import small_study
 from scipy import linalg, optimize, stats
 
-from cocola_lib import agreement, metric_agreement, mos, ratings, screening
+from cocola_lib.listening import agreement, metric_agreement, mos, ratings, screening
 
 REAL = Path(__file__).parents[2] / "shared" / "listening_test" / "listening_tests"
 THREE = (stats.pearsonr, stats.spearmanr, stats.kendalltau)

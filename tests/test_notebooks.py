@@ -10,8 +10,8 @@ import browser
 import nbformat
 import pytest
 
-from cocola_lib.miniatures import MODULES
-from cocola_lib.study import NOTEBOOKS, inspect_parameters
+from cocola_lib.data.miniatures import MODULES
+from cocola_lib.notebook.study import NOTEBOOKS, inspect_parameters
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 EXPECTED = {"profile", "seed", "data_root", "run_dir"}
@@ -135,8 +135,8 @@ def test_table_3_follows_from_the_stored_scores_and_embeddings(smoke_run):
     import numpy as np
     import pandas as pd
 
-    from cocola_lib import table3
-    from cocola_lib.accompaniment import load_embeddings
+    from cocola_lib.accompaniment import table3
+    from cocola_lib.accompaniment.measure import load_embeddings
 
     folder, _ = smoke_run
     stored = pd.read_csv(folder / "tables" / "04_table3.csv").set_index(["system", "metric"])

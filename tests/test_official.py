@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch import nn
 
-from cocola_lib import checkpoints
+from cocola_lib.fast.inference import probe_clips
 from cocola_lib.features import FrontEnd
-from cocola_lib.inference import probe_clips
-from cocola_lib.official import read_lightning
+from cocola_lib.models import checkpoints
+from cocola_lib.models.official import read_lightning
 
 SHARED = Path(__file__).parents[2] / "shared" / "official"
 TOLERANCE = 1e-4  # relative to the largest value

@@ -3,7 +3,7 @@
 import pytest
 from songs import write_songs
 
-from cocola_lib import pair_lists
+from cocola_lib.classification import pair_lists
 from cocola_lib.sampling import specs_to_frame
 
 

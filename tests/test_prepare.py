@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from cocola_lib import audio, prepare
+from cocola_lib.data import audio, prepare
+from cocola_lib.data.tracks import load_tracks
 from cocola_lib.sampling import WindowSampler
-from cocola_lib.tracks import load_tracks
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def run(*arguments):
     """`cocola data ...`, as the command line runs it."""
     from typer.testing import CliRunner
 
-    from cocola_lib.data_commands import app
+    from cocola_lib.cli.data import app
 
     return CliRunner().invoke(app, [str(a) for a in arguments])
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from songs import write_bands
 
-from cocola_lib.control import ChromaOnsetControl
-from cocola_lib.quiz import quiz
+from cocola_lib.notebook.quiz import quiz
 from cocola_lib.sampling import PairSpec, WindowSampler
+from cocola_lib.scoring import Scorer
 
 KINDS = ("other track", "delayed", "other window")
 
@@ -34,7 +34,7 @@ def play(game, choices):
 
 
 def test_questions_are_a_pure_function_of_the_seed(specs, sampler):
-    one, two, other = (quiz(specs, sampler, ChromaOnsetControl(), kinds=KINDS, seed=s) for s in (0, 0, 1))
+    one, two, other = (quiz(specs, sampler, Scorer("control"), kinds=KINDS, seed=s) for s in (0, 0, 1))
     differs = []
     for _ in range(3):
         assert (one.round.spec, one.round.what) == (two.round.spec, two.round.what)
@@ -46,13 +46,13 @@ def test_questions_are_a_pure_function_of_the_seed(specs, sampler):
 
 
 def test_the_true_candidate_has_no_place_of_its_own(specs, sampler):
-    game = quiz(specs, sampler, ChromaOnsetControl(), kinds=KINDS)
+    game = quiz(specs, sampler, Scorer("control"), kinds=KINDS)
     assert set(play(game, [0] * 12)) == {0, 1}
 
 
 @pytest.mark.parametrize("n", [2, 4])
 def test_the_true_candidate_is_the_window_of_the_music_and_the_others_are_not(specs, sampler, n):
-    game = quiz(specs, sampler, ChromaOnsetControl(), candidates=n, kinds=KINDS)
+    game = quiz(specs, sampler, Scorer("control"), candidates=n, kinds=KINDS)
     assert len(game.round.candidates) == len(game.buttons) == n
     assert len(set(game.round.what)) >= 2
     spec = game.round.spec
@@ -64,7 +64,7 @@ def test_the_true_candidate_is_the_window_of_the_music_and_the_others_are_not(sp
 
 
 def test_the_tally_counts_listener_and_model_by_kind(specs, sampler):
-    game = quiz(specs, sampler, ChromaOnsetControl(), kinds=KINDS)
+    game = quiz(specs, sampler, Scorer("control"), kinds=KINDS)
     expected = []
     for choice in (0, 1, 0, 0, 1, 0):
         model = int(np.argmax(game.scores))
@@ -81,7 +81,7 @@ def test_the_tally_counts_listener_and_model_by_kind(specs, sampler):
 
 
 def test_the_answer_is_hidden_until_it_is_given_and_then_told(specs, sampler):
-    game = quiz(specs, sampler, ChromaOnsetControl(), kinds=KINDS)
+    game = quiz(specs, sampler, Scorer("control"), kinds=KINDS)
     assert "cocola-peek" in game.html  # a document without a kernel tells on request
     assert game.next_button.disabled
     game.answer(game.round.true)
@@ -91,14 +91,14 @@ def test_the_answer_is_hidden_until_it_is_given_and_then_told(specs, sampler):
 
 
 def test_the_model_scores_candidates_as_an_audition_would_so_that_two_do_not_tie(specs, sampler):
-    game = quiz(specs, sampler, ChromaOnsetControl(), kinds=KINDS)
+    game = quiz(specs, sampler, Scorer("control"), kinds=KINDS)
     music = game.round.conditioning
-    expected = [ChromaOnsetControl().matrix([music], [clip])[0, 0] for clip in game.round.candidates]
+    expected = [Scorer("control").matrix([music], [clip])[0, 0] for clip in game.round.candidates]
     np.testing.assert_allclose(game.scores, expected)  # standardised over two, the control's halves would cancel
 
 
 def test_a_second_click_on_an_answer_counts_once(specs, sampler):
-    game = quiz(specs, sampler, ChromaOnsetControl(), kinds=KINDS)
+    game = quiz(specs, sampler, Scorer("control"), kinds=KINDS)
     game.answer(0)
     game.answer(1)
     assert len(game.answers) == 1
@@ -107,12 +107,12 @@ def test_a_second_click_on_an_answer_counts_once(specs, sampler):
 
 def test_answers_are_on_disk_before_the_next_question_and_a_new_kernel_goes_on(specs, sampler, tmp_path):
     path = tmp_path / "kept" / "answers.csv"
-    game = quiz(specs, sampler, ChromaOnsetControl(), kinds=KINDS, answers=path)
+    game = quiz(specs, sampler, Scorer("control"), kinds=KINDS, answers=path)
     game.answer(1)
     (row,) = csv.DictReader(path.open())
     assert (row["listener"], row["kind"], row["true"]) == ("1", "other track", str(game.round.true))
     game.next_button.click()
-    resumed = quiz(specs, sampler, ChromaOnsetControl(), kinds=KINDS, answers=path)
+    resumed = quiz(specs, sampler, Scorer("control"), kinds=KINDS, answers=path)
     assert resumed.answers == game.answers
     assert resumed.round.what == game.round.what
     assert "Question 2" in resumed.html
@@ -125,9 +125,9 @@ def test_answers_are_on_disk_before_the_next_question_and_a_new_kernel_goes_on(s
 
 def test_answers_of_another_seed_or_number_of_candidates_stay_in_the_file(specs, sampler, tmp_path):
     path = tmp_path / "answers.csv"
-    first = quiz(specs, sampler, ChromaOnsetControl(), kinds=KINDS, answers=path, seed=1)
+    first = quiz(specs, sampler, Scorer("control"), kinds=KINDS, answers=path, seed=1)
     first.answer(0)
-    second = quiz(specs, sampler, ChromaOnsetControl(), kinds=KINDS, answers=path, seed=2)
+    second = quiz(specs, sampler, Scorer("control"), kinds=KINDS, answers=path, seed=2)
     assert second.answers == []
     second.answer(0)
     assert [row["seed"] for row in csv.DictReader(path.open())] == ["1", "2"]
@@ -137,14 +137,14 @@ def test_answers_of_another_seed_or_number_of_candidates_stay_in_the_file(specs,
 
 def test_what_is_no_quiz_is_refused_in_one_line(specs, sampler, tmp_path):
     def start(**changes):
-        return quiz(specs, sampler, ChromaOnsetControl(), **changes)
+        return quiz(specs, sampler, Scorer("control"), **changes)
 
     with pytest.raises(ValueError, match="candidates is 5; use 2 to 4"):
         start(candidates=5)
     with pytest.raises(ValueError, match="kinds: louder; use some of other track"):
         start(kinds=("louder",))
     with pytest.raises(ValueError, match="specs is empty"):
-        quiz([], sampler, ChromaOnsetControl())
+        quiz([], sampler, Scorer("control"))
     foreign = tmp_path / "table.csv"
     foreign.write_text("a,b\n1,x\n")
     with pytest.raises(ValueError, match=r"table\.csv: not the answers of a quiz"):
@@ -154,7 +154,7 @@ def test_what_is_no_quiz_is_refused_in_one_line(specs, sampler, tmp_path):
 def test_a_kind_that_no_pair_has_gives_its_turn_to_the_next_and_none_at_all_is_told(tmp_path):
     alone = WindowSampler(write_bands(tmp_path, n=1, seconds=6.0))
     specs = [PairSpec(alone.tracks[0].id, 0.0, ("bass",), ("keys",))]
-    assert quiz(specs, alone, ChromaOnsetControl(), kinds=KINDS).round.kind == "delayed"
-    game = quiz(specs, alone, ChromaOnsetControl(), kinds=("other track", "other window"))
+    assert quiz(specs, alone, Scorer("control"), kinds=KINDS).round.kind == "delayed"
+    game = quiz(specs, alone, Scorer("control"), kinds=("other track", "other window"))
     assert "none of 1 pairs has a wrong accompaniment of the kind" in game.html
     assert all(button.disabled for button in (*game.buttons, game.next_button))

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import small_study
 
-from cocola_lib import ratings, simulated
-from cocola_lib.ratings import COLUMNS, read
+from cocola_lib.listening import ratings, simulated
+from cocola_lib.listening.ratings import COLUMNS, read
 
 ROW = {"listener": "ann", "page": "1", "item": "3", "system": "Random", "rating": 2, "scale_min": 0, "scale_max": 4}
 ROW |= {"track": "song a"}

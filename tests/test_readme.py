@@ -9,8 +9,8 @@ import tomllib
 import pytest
 import yaml
 
-from cocola_lib import reference
-from cocola_lib.runs import REPO
+from cocola_lib.files import REPO
+from cocola_lib.workshop import reference
 
 README = (REPO / "README.md").read_text(encoding="utf-8")
 

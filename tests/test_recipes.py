@@ -7,14 +7,14 @@ import pytest
 from songs import write_songs
 from tiny import clip
 
-from cocola_lib import audio
+from cocola_lib.data import audio
+from cocola_lib.data.tracks import load_tracks
 from cocola_lib.encoder import Cocola
-from cocola_lib.leaks import refuse_shared
-from cocola_lib.mixtures import MixtureSampler
-from cocola_lib.profiles import PROFILES, get_profile
-from cocola_lib.recipes import RECIPES, Recipe, get_recipe
 from cocola_lib.sampling import WindowSampler
-from cocola_lib.tracks import load_tracks
+from cocola_lib.training.leaks import refuse_shared
+from cocola_lib.training.mixtures import MixtureSampler
+from cocola_lib.training.profiles import PROFILES, get_profile
+from cocola_lib.training.recipes import RECIPES, Recipe, get_recipe
 
 
 @pytest.fixture(scope="module")

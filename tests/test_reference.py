@@ -13,8 +13,11 @@ import pytest
 import soundfile
 from PIL import Image
 
-from cocola_lib import checkpoints, listen, paper, reference
-from cocola_lib.runs import REPO
+from cocola_lib.data import paper
+from cocola_lib.files import REPO
+from cocola_lib.models.formats import IN_PACKAGE, checkpoint_hash
+from cocola_lib.notebook import players as listen
+from cocola_lib.workshop import reference
 
 NOTEBOOKS = REPO / "notebooks"
 
@@ -107,8 +110,8 @@ def test_compression_keeps_what_is_seen_and_heard(tmp_path):
 @pytest.mark.parametrize("table", [reference.OUTSIDE, reference.RESPONSES, reference.SONGS])
 @pytest.mark.parametrize("name", ["hps-all-time", "hps-all"])
 def test_what_stands_beside_the_bundled_weights_was_measured_with_them(name, table):
-    found = pd.read_csv(checkpoints.IN_PACKAGE / name / table)["checkpoint"].unique()
-    assert found.tolist() == [checkpoints.checkpoint_hash(name)]
+    found = pd.read_csv(IN_PACKAGE / name / table)["checkpoint"].unique()
+    assert found.tolist() == [checkpoint_hash(name)]
 
 
 def entries_of_now():

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cocola_lib import probes, responses
-from cocola_lib.probes import DOSES, Probe
+from cocola_lib.hearing import probes, responses
+from cocola_lib.hearing.probes import DOSES, Probe
 from cocola_lib.sampling import PairSpec
 
 MODES = ("both", "harmonic", "percussive")

@@ -13,16 +13,19 @@ import torch
 from songs import SHORT, SMALL, TINY, write_songs
 from tiny import tiny_model
 
-from cocola_lib import checkpoints, contrastive, states, training
+from cocola_lib.models import checkpoints
+from cocola_lib.training import module as contrastive
+from cocola_lib.training import run as training
+from cocola_lib.training import states
 
 SIX = replace(SHORT, n_steps=6, ema=0.9)
 KILLED = """
 import os, signal, sys
 from songs import TINY, SHORT
 from dataclasses import replace
-from cocola_lib import training
-from cocola_lib.contrastive import ContrastiveModule
-from cocola_lib.tracks import load_tracks
+from cocola_lib.training import run as training
+from cocola_lib.training.module import ContrastiveModule
+from cocola_lib.data.tracks import load_tracks
 start = ContrastiveModule.on_train_batch_start
 def die_at_3(self, batch, index):
     if self.global_step == 3:
@@ -42,7 +45,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tracks(root):
-    from cocola_lib.tracks import load_tracks
+    from cocola_lib.data.tracks import load_tracks
 
     return load_tracks(root)
 

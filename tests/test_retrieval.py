@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import clip, clip_file, tiny_model, tiny_scorer
 
-from cocola_lib import audio
-from cocola_lib.calibration import Calibration, fit
-from cocola_lib.retrieval import Index, build_index, rank, search, top_k
+from cocola_lib.accompaniment.retrieval import Index, build_index, rank, search, top_k
+from cocola_lib.data import audio
+from cocola_lib.models.calibration import Calibration, fit
 from cocola_lib.scoring import Scorer
 
 

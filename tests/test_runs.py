@@ -9,8 +9,9 @@ import sys
 import pytest
 from tiny import clip_file
 
-from cocola_lib import runs, study
-from cocola_lib.tracks import load_tracks
+from cocola_lib.data.tracks import data_hash, load_tracks
+from cocola_lib.models.provenance import provenance
+from cocola_lib.notebook import runs, study
 
 
 def cocola(*arguments, data):
@@ -143,22 +144,25 @@ def test_results_of_two_notebooks_stand_beside_each_other(tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "expected"),
-    [("cocola_lib.efficiency", "python -m cocola_lib.efficiency --minutes 2"), (None, "efficiency.py --minutes 2")],
+    [
+        ("cocola_lib.workshop.efficiency", "python -m cocola_lib.workshop.efficiency --minutes 2"),
+        (None, "efficiency.py --minutes 2"),
+    ],
 )
 def test_the_stored_command_names_no_place_on_this_machine(module, expected, monkeypatch):
     spec = module and importlib.machinery.ModuleSpec(module, None)
     monkeypatch.delenv("COCOLA_COMMAND", raising=False)
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
     monkeypatch.setattr(sys, "argv", ["/home/me/cocola_lib/efficiency.py", "--minutes", "2"])
-    assert runs.provenance([], 0)["command"] == expected
+    assert provenance([], 0)["command"] == expected
 
 
 def test_the_data_hash_notices_a_changed_file(tmp_path):
     song(tmp_path / "music" / "song", "bass", "drums")
-    before = runs.data_hash(load_tracks(tmp_path / "music"))
-    assert runs.data_hash(load_tracks(tmp_path / "music")) == before
+    before = data_hash(load_tracks(tmp_path / "music"))
+    assert data_hash(load_tracks(tmp_path / "music")) == before
     clip_file(tmp_path / "music" / "song" / "bass.wav", 7.0)
-    assert runs.data_hash(load_tracks(tmp_path / "music")) != before
+    assert data_hash(load_tracks(tmp_path / "music")) != before
 
 
 def test_a_missing_table_names_the_notebook_that_makes_it(tmp_path):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from songs import write_songs
 
-from cocola_lib import sameness
-from cocola_lib.sameness import StemClip
+from cocola_lib.hearing import sameness
+from cocola_lib.hearing.sameness import StemClip
 
 
 def stem(track, kind, start=0.0, value=1.0):

@@ -1,8 +1,6 @@
 """The sampler: what a batch must never hold, for any tracks, and the same windows for the same (seed, step)."""
 
-import multiprocessing
 import tracemalloc
-import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -13,9 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cocola_lib import activity, audio, sampling
+from cocola_lib import sampling
+from cocola_lib.data import activity
+from cocola_lib.data.tracks import Stem, Track, load_tracks
 from cocola_lib.sampling import PairDataset, WindowSampler, split_stems
-from cocola_lib.tracks import Stem, Track, load_tracks
 
 BLOCKS = 50  # of 0.1 s in a window
 
@@ -51,7 +50,6 @@ options = st.fixed_dictionaries(
     {
         "max_overlap": st.sampled_from([0.0, 0.25, 0.33, 0.5, 0.9]),
         "single": st.booleans(),
-        "same_track": st.sampled_from([None, 0.0, 0.1, 0.5, 1.0]),
     }
 )
 
@@ -116,22 +114,6 @@ def test_subset_sizes_are_not_uniform_as_documented():
     assert len(anchors) == 5 and max(anchors.values()) / min(anchors.values()) < 1.15
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 1.0])
-def test_share_of_negatives_from_the_same_track_is_another(share):
-    sampler, k = fake_sampler([np.ones((4, 6_000))] * 40, same_track=share), 32
-    shares = []
-    for step in range(50):
-        counts = Counter(spec.track_id for spec in sampler.batch(k, 0, step))
-        shares.append(sum(n * (n - 1) for n in counts.values()) / (k * (k - 1)))
-    assert np.mean(shares) == pytest.approx(share, abs=0.02)
-
-
-def test_share_beyond_what_tracks_hold_is_not_said():
-    sampler = fake_sampler([np.ones((4, 300))] * 3, same_track=0.0)
-    with pytest.raises(ValueError, match="hold 3 of the 8 windows"):
-        sampler.batch(8, 0, 0)
-
-
 def test_tracks_are_not_equally_likely():
     sampler = fake_sampler([np.ones((3, n)) for n in (100, 1_000, 10_000)], max_overlap=0.9)
     counts = Counter(sampler.batch(2, 0, step)[0].track_id for step in range(3_000))
@@ -140,7 +122,7 @@ def test_tracks_are_not_equally_likely():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"max_overlap": 1.0}, {"max_overlap": -0.1}, {"same_track": 1.5}, {"on_error": "ignore"}, {"window_s": 0.0}],
+    [{"max_overlap": 1.0}, {"max_overlap": -0.1}, {"window_s": 0.0}],
 )
 def test_parameter_out_of_range_is_taken(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -194,14 +176,6 @@ def test_noise_differs_on_resuming_or_over_ranks_or_repeats(stems):
         assert torch.equal(PairDataset(data.sampler, 4, 9, 0, rank=rank, world_size=2)[5][0], first[rank::2])
 
 
-def test_level_is_changed_unless_asked_for_or_not_when_asked_for(stems):
-    plain, levelled = WindowSampler(load_tracks(stems)), WindowSampler(load_tracks(stems), level_dbfs=-23.0)
-    spec = plain.batch(4, 0, 0)[0]
-    assert [audio.rms_dbfs(x) for x in levelled.audio(spec)] == pytest.approx([-23.0, -23.0], abs=1e-3)
-    track = plain.by_id[spec.track_id]
-    np.testing.assert_array_equal(plain.audio(spec)[0], track.read(spec.anchor, spec.start_s, 5.0))
-
-
 def damage(stems):
     """Cut a file off after its activity was cached: as a disk that fails in the middle of an epoch."""
     sampler = WindowSampler(load_tracks(stems))
@@ -227,50 +201,6 @@ def indexed_before(stems):
               tuple(Stem(n, (stems / f"song{i}/{n}.wav",)) for n in names), 16_000, 320_000)
         for i in range(6)
     ]  # fmt: skip
-
-
-def test_unreadable_file_is_skipped_uncounted_or_shrinks_the_batch(stems):
-    path = damage(stems)
-    data = PairDataset(WindowSampler(indexed_before(stems), on_error="skip"), 6, 10, 0)
-    with pytest.warns(UserWarning, match=path.name) as warned:
-        batches = [data[step][0] for step in range(10)]
-    assert len(warned) == 1 and int(data.sampler.n_skipped) >= 1
-    assert all(batch.shape == (6, 80_000) for batch in batches)
-    again = PairDataset(WindowSampler(indexed_before(stems), on_error="skip"), 6, 10, 0)
-    with warnings.catch_warnings(action="ignore"):
-        assert torch.equal(again[7][0], batches[7])  # the stand-in, too, is a function of (seed, step)
-
-
-def test_file_that_fails_at_reading_only_is_not_replaced(stems, monkeypatch):
-    """The activity is known, the audio is gone: the window's stand-in comes from the same stream of draws."""
-    tracks = load_tracks(stems)
-    sampler = WindowSampler(tracks, on_error="skip")
-    whole = sampler.pairs(4, 0, 0)
-    bad = sampler.batch(4, 0, 0)[1]
-    read = Track.read
-
-    def failing(track, names, start_s=0.0, duration_s=None):
-        if (track.id, start_s) == (bad.track_id, bad.start_s):
-            raise OSError("disk error")
-        return read(track, names, start_s, duration_s)
-
-    monkeypatch.setattr(Track, "read", failing)
-    with pytest.warns(UserWarning, match="disk error"):
-        pairs = sampler.pairs(4, 0, 0)
-    assert int(sampler.n_skipped) == 1 and len(pairs) == 4
-    np.testing.assert_array_equal(pairs[:3], whole[[0, 2, 3]])
-
-
-def test_loader_processes_lose_the_count_of_skipped_windows(stems):
-    damage(stems)
-    data = PairDataset(WindowSampler(indexed_before(stems), on_error="skip"), 6, 8, 0)
-    context = multiprocessing.get_context("fork")
-    loader = torch.utils.data.DataLoader(data, batch_size=None, num_workers=2, multiprocessing_context=context)
-    own = PairDataset(WindowSampler(indexed_before(stems), on_error="skip"), 6, 8, 0)
-    with pytest.warns(UserWarning):
-        for step, batch in enumerate(loader):
-            assert torch.equal(batch[0], own[step][0])
-    assert int(data.sampler.n_skipped) >= 1
 
 
 def test_memory_grows_with_the_hours_of_audio(monkeypatch):

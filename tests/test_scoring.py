@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from tiny import clip, clip_file, tiny_checkpoint, tiny_model, tiny_scorer
 
 import cocola_lib
-from cocola_lib import audio, checkpoints, scoring
-from cocola_lib.calibration import Calibration, fit
+from cocola_lib.data import audio
 from cocola_lib.features import MODES
+from cocola_lib.models import formats
+from cocola_lib.models.calibration import Calibration, fit
+from cocola_lib.models.formats import checkpoint_hash
 from cocola_lib.scoring import Scorer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*zero padded")
@@ -32,7 +34,7 @@ def mono():
 
 def by_hand(scorer, x, y, mode):
     """One window's score, straight from the model: Eq. 2 with the channels masked."""
-    model = scorer.embedder.model
+    model = scorer.model
     with torch.no_grad():
         h1, h2 = (model(torch.from_numpy(z)[None], mode)[0] for z in (x, y))
         return float(h1 @ model.w() @ h2)
@@ -112,16 +114,12 @@ def test_a_shorter_side_counts_as_silent_where_it_has_ended(scorer):
     assert score.both == pytest.approx(scorer.score(clip(20, 1)[:128_000], clip(8, 2)).both, rel=1e-5)
 
 
-def test_a_clip_shorter_than_a_window_is_padded_with_a_warning_or_refused(scorer):
+def test_a_clip_shorter_than_a_window_is_padded_with_a_warning(scorer):
     x, y = clip(2, 1), clip(5, 2)
     with pytest.warns(UserWarning, match="conditioning: 2.00 s.*zero padded"):
         score = scorer.score(x, y)
     assert score.padded
     assert score.both == pytest.approx(scorer.score(np.pad(x, (0, 48_000)), y).both, rel=1e-5)
-    with pytest.raises(ValueError, match="conditioning: 2.00 s"):
-        scorer.score(x, y, short="error")
-    with pytest.raises(ValueError, match="short: 'maybe'"):
-        scorer.score(x, y, short="maybe")
 
 
 def test_a_few_missing_samples_are_no_reason_to_warn(scorer):
@@ -168,8 +166,8 @@ def test_the_batch_size_changes_nothing_and_each_clip_is_embedded_once(monkeypat
     results, sizes = [], []
     for batch_size in (1, 3, 64):
         scorer = tiny_scorer(batch_size=batch_size)
-        embed, seen = scorer.embedder.embed, []
-        monkeypatch.setattr(scorer.embedder, "embed", lambda w, m, e=embed, s=seen: s.append(len(w)) or e(w, m))
+        embed, seen = scorer.model.embed_modes, []
+        monkeypatch.setattr(scorer.model, "embed_modes", lambda w, m, e=embed, s=seen: s.append(len(w)) or e(w, m))
         results.append(scorer.matrices(x, y))
         sizes.append(seen)
     assert [sum(seen) for seen in sizes] == [3 * 2 + 4] * 3
@@ -212,7 +210,7 @@ def test_pairs_are_read_as_they_are_needed(scorer):
     stream = scorer.score_pairs(endless(), modes="both")
     for _ in range(20):
         next(stream)
-    assert len(taken) <= 20 + scorer.embedder.batch_size
+    assert len(taken) <= 20 + scorer.batch_size
 
 
 def test_embeddings_average_the_windows_that_sound(scorer):
@@ -223,7 +221,7 @@ def test_embeddings_average_the_windows_that_sound(scorer):
     assert np.isnan(h[1]).all()
     np.testing.assert_allclose(h[0], scorer.embed([x[40_000:]])[0], atol=1e-5)
     assert scorer.embed([]).shape == (0, 64)
-    score = h[:1] @ scorer.embedder.model.w().detach().numpy() @ h[2:].T
+    score = h[:1] @ scorer.model.w().detach().numpy() @ h[2:].T
     assert score[0, 0] == pytest.approx(scorer.score(x[40_000:], clip(5, 3)).both, rel=1e-4)
 
 
@@ -288,9 +286,9 @@ def test_the_precision_moves_a_score_by_less_than_its_spread(precision):
     scorer = Scorer.from_model(tiny_model(), config, device="cpu", precision=precision)
     limit = {"auto": 0.05, "float32": 1e-4, "bfloat16": 1.0}[precision]
     assert scorer.score(clip(), clip(5, 1)).both == pytest.approx(exact.both, abs=limit)
-    assert scorer.embedder.inference.report()["precision"] in ("float32", "bfloat16")
+    assert scorer.model.report["precision"] in ("float32", "bfloat16")
     uncalibrated = Scorer.from_model(tiny_model(), device="cpu", precision="auto")
-    assert uncalibrated.embedder.inference.report()["precision"] == "float32"
+    assert uncalibrated.model.report["precision"] == "float32"
 
 
 def test_scoring_leaves_the_model_as_it_was():
@@ -300,20 +298,12 @@ def test_scoring_leaves_the_model_as_it_was():
     assert model.training and all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
-def test_without_a_bundled_model_the_error_says_how_to_train_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(scoring, "BUNDLED", tmp_path / "none")
-    with pytest.raises(FileNotFoundError, match="python -m cocola_lib train"):
-        Scorer()
-    monkeypatch.setattr(scoring, "BUNDLED", tiny_checkpoint(tmp_path / "bundled"))
-    assert math.isfinite(Scorer(device="cpu").score(clip(), clip(5, 1)).both)
-
-
 def test_a_model_in_the_package_is_found_by_its_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "IN_PACKAGE", tmp_path / "package")
+    monkeypatch.setattr(formats, "IN_PACKAGE", tmp_path / "package")
     monkeypatch.chdir(tmp_path)
     named = tiny_checkpoint(tmp_path / "package" / "hps-all")
     assert Scorer("hps-all", device="cpu").checkpoint == named
-    assert Scorer("hps-all", device="cpu").hash == checkpoints.checkpoint_hash(named)
+    assert Scorer("hps-all", device="cpu").hash == checkpoint_hash(named)
     tiny_checkpoint(tmp_path / "hps-all")  # what lies where one works comes first
     assert Scorer("hps-all", device="cpu").checkpoint == Path("hps-all")
     with pytest.raises(FileNotFoundError, match="no such checkpoint"):
@@ -333,10 +323,9 @@ def test_a_calibrated_checkpoint_reports_shares_and_odds(scorer):
     assert math.isnan(silent.percentile) and math.isnan(silent.odds["both"])
 
 
-def test_the_interval_is_the_same_every_time_and_shrinks_with_more_windows():
-    rng = np.random.default_rng(0)
-    few, many = rng.normal(size=10), rng.normal(size=1_000)
-    assert scoring.bootstrap(few) == scoring.bootstrap(few)
-    widths = [np.ptp(scoring.bootstrap(values)) for values in (few, many)]
-    assert widths[1] == pytest.approx(2 * 1.96 / math.sqrt(1_000), rel=0.15) and widths[0] > 3 * widths[1]
-    assert all(math.isnan(end) for end in scoring.bootstrap(few[:1]))
+def test_the_interval_is_the_same_every_time_and_holds_the_score(scorer):
+    first, again = (scorer.score(clip(60, 1), clip(60, 2)) for _ in range(2))
+    assert first.intervals == again.intervals
+    low, high = first.interval
+    assert low < first.both < high
+    assert all(math.isnan(end) for end in scorer.score(clip(5, 1), clip(5, 2)).interval)

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from songs import write_songs
 
-from cocola_lib import checkpoints, small_models
-from cocola_lib.profiles import get_profile
+from cocola_lib.models import checkpoints
+from cocola_lib.training import small_models
+from cocola_lib.training.profiles import get_profile
 
 SIZE = replace(get_profile("smoke"), small_pairs=6)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from songs import write_songs
 
-from cocola_lib import small_runs
-from cocola_lib.small_runs import Pool, Variant, one_at_a_time
+from cocola_lib.training import small_runs
+from cocola_lib.training.small_runs import Pool, Variant, one_at_a_time
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from tiny import clip, clip_file
 
-from cocola_lib import audio, systems
-from cocola_lib.stems import Stem, Track
+from cocola_lib.accompaniment import systems
+from cocola_lib.data import audio
+from cocola_lib.data.stems import Stem, Track
 
 
 def make_track(folder, name, stems=("bass", "drums", "vocals", "other", "S03_Guitar"), seconds=12, seed=0):

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import scipy.linalg
 
-from cocola_lib import paper, table3
-from cocola_lib.accompaniment import load_embeddings, save_embeddings
+from cocola_lib.accompaniment import table3
+from cocola_lib.accompaniment.measure import load_embeddings, save_embeddings
+from cocola_lib.data import paper
 
 
 def tidy(system, values, rater="COCOLA", mode="P+H", tracks=None, percentile=np.nan):

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cocola_lib import classification, tables
-from cocola_lib.lineup import Entrant
-from cocola_lib.runs import Run
+from cocola_lib.classification import answers as classification
+from cocola_lib.classification import tables
+from cocola_lib.classification.lineup import Entrant
+from cocola_lib.notebook.runs import Run
 from cocola_lib.sampling import PairSpec
 
 HERE = Entrant("bundled", "comes with it", "HPS All")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from cocola_lib import audio
-from cocola_lib.tracks import Stem, Track, assign_splits, find_datasets, load_tracks, make_track
+from cocola_lib.data import audio
+from cocola_lib.data.tracks import Stem, Track, assign_splits, find_datasets, load_tracks, make_track
 
 
 @pytest.fixture(autouse=True)

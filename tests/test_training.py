@@ -11,10 +11,12 @@ import torch
 from songs import SHORT, SMALL, TINY, write_songs
 from tiny import clip
 
-from cocola_lib import checkpoints, contrastive, training
-from cocola_lib.profiles import get_profile
+from cocola_lib.models import checkpoints
 from cocola_lib.scoring import Scorer
-from cocola_lib.settings import TrainSettings
+from cocola_lib.training import module as contrastive
+from cocola_lib.training import run as training
+from cocola_lib.training.profiles import get_profile
+from cocola_lib.training.settings import TrainSettings
 
 ONE_STEP = TrainSettings(k=2, masking="none", n_steps=1, valid_every=1, n_valid_pairs=4)
 

@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
-from cocola_lib import audio, checkpoints
+from cocola_lib.data import audio
 from cocola_lib.encoder import Cocola, ModelConfig
+from cocola_lib.models import checkpoints
 from cocola_lib.scoring import Scorer
 
 

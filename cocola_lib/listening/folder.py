@@ -1,7 +1,7 @@
 """A study on disk: prepared once, the same for all listeners.
 
     <study>/study.json        settings, systems, every stimulus with its origin, provenance
-    <study>/manifest.csv      the rated stimuli in the layout of `cocola_lib.systems`, to score them
+    <study>/manifest.csv      the rated stimuli in the layout of `cocola_lib.accompaniment.systems`, to score them
     <study>/audio/*.flac      conditioning, answers, and the mixes that are heard
     <study>/answers.sqlite    the answers, see `store`
 

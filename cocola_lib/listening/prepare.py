@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cocola_lib import audio, listen
+from cocola_lib.data import audio, miniatures
+from cocola_lib.data.stems import Track
+from cocola_lib.data.tracks import data_hash
+from cocola_lib.files import write_json
 from cocola_lib.listening import stimuli
 from cocola_lib.listening.design import Deal
 from cocola_lib.listening.folder import ATTENTION, FORMAT, HIGH, LOW, TRAINING, Settings, Study
 from cocola_lib.listening.stimuli import Item
 from cocola_lib.listening.store import Store
-from cocola_lib.stems import Track
+from cocola_lib.models.provenance import provenance
 
 N_TRAINING = 2  # items of the training page: a pair of strangers
 
@@ -34,9 +36,9 @@ def prepare(
         folder: of the study.
         tracks: where items come from, unless systems are given.
         settings: see `Settings`.
-        systems: folders in the layout of `cocola_lib.systems`: their ids are the items then, and the kinds (Random,
+        systems: folders in the layout of `accompaniment.systems`: their ids are the items then, and the kinds (Random,
             Shifted, Stretched, Ground Truth) are made from their references.
-        provenance: kept in study.json, see `runs.provenance`.
+        provenance: kept in study.json, see `models.provenance`.
 
     Returns:
         the study. One with other settings that someone has answered is never overwritten: it is returned as it is,
@@ -72,9 +74,7 @@ def prepare(
         "provenance": provenance or {},
         "stimuli": rows,
     }
-    temporary = folder / ".study.json.part"
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-    temporary.replace(folder / "study.json")
+    write_json(folder / "study.json", content, indent=1)
     return Study(folder)
 
 
@@ -97,15 +97,13 @@ def from_data(
     Raises:
         ValueError: no track in that split, or see `prepare`.
     """
-    from cocola_lib import runs
-    from cocola_lib.profiles import get_profile
 
-    tracks = [] if systems else runs.open_tracks(data_root, get_profile("quick"), settings.seed)
+    tracks = [] if systems else miniatures.open_tracks(data_root, seed=settings.seed)
     chosen = [track for track in tracks if track.split == split]
     if not chosen and not systems:
         known = ", ".join(sorted({track.split for track in tracks}))
         raise ValueError(f"split is {split!r}; the data have {known}")
-    return prepare(folder, chosen, settings, systems, runs.provenance(chosen, settings.seed))
+    return prepare(folder, chosen, settings, systems, provenance(chosen, settings.seed))
 
 
 def _source(tracks: Sequence[Track], systems: Sequence[str | Path]) -> dict:
@@ -113,8 +111,6 @@ def _source(tracks: Sequence[Track], systems: Sequence[str | Path]) -> dict:
     if systems:
         manifests = [Path(folder).expanduser() / "manifest.csv" for folder in systems]
         return {m.parent.name: hashlib.sha256(m.read_bytes()).hexdigest()[:16] for m in manifests if m.exists()}
-    from cocola_lib.runs import data_hash
-
     return {"tracks": data_hash(list(tracks))}
 
 
@@ -124,7 +120,7 @@ def _items(tracks: Sequence[Track], settings: Settings, systems: Sequence[str | 
     if systems:
         import pandas as pd
 
-        from cocola_lib.systems import read_folder
+        from cocola_lib.accompaniment.systems import read_folder
 
         frame = pd.concat([read_folder(folder) for folder in systems], ignore_index=True)
         items = stimuli.items_from_folder(frame, settings.n_items + extra, settings.seed, settings.seconds)
@@ -154,9 +150,9 @@ def _write(folder: Path, items: list[Item], names: list[str], settings: Settings
     wanted += [(len(items) - 2, TRAINING, clip, e) for clip, e in zip(training, (top, settings.scale_min), strict=True)]
 
     n = len(items)
-    matched = listen.match_levels([item.conditioning for item in items] + [clip for _, _, clip, _ in wanted])
+    matched = audio.match_levels([item.conditioning for item in items] + [clip for _, _, clip, _ in wanted])
     conditionings, answers = matched[:n], matched[n:]
-    mixes = listen.match_levels([conditionings[w[0]] + answer for w, answer in zip(wanted, answers, strict=True)])
+    mixes = audio.match_levels([conditionings[w[0]] + answer for w, answer in zip(wanted, answers, strict=True)])
 
     rows = []
     for (i, system, _, expected), answer, mix in zip(wanted, answers, mixes, strict=True):
@@ -188,7 +184,7 @@ def _attention(folder: Path, mixes: list[np.ndarray], n_items: int, n_rows: int,
 
 
 def _manifest(folder: Path, rows: list[dict], names: list[str]) -> None:
-    """The rated stimuli in the layout of `cocola_lib.systems`, so that any metric can score what was heard."""
+    """The rated stimuli in the layout of `accompaniment.systems`, so that any metric can score what was heard."""
     rated = [row for row in rows if row["system"] in names]
     truth = {row["item"]: row["output"] for row in rated if row["system"] == "Ground Truth"}
     columns = ["id", "conditioning", "output", "reference", "stem_class", "system"]

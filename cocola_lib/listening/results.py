@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cocola_lib.files import write_csv
 from cocola_lib.listening.folder import ATTENTION, HIGH, LOW, Study
 from cocola_lib.listening.store import LAST, Store
 
@@ -56,12 +57,9 @@ def export(store: Store, path: str | Path) -> pd.DataFrame:
     frame, path = ratings(store), Path(path)
     if frame.empty:
         raise ValueError(f"{store.path}: no answers yet; take the test first (cocola listen serve, or notebook 06)")
-    path.parent.mkdir(parents=True, exist_ok=True)
     for column in ("conditioning", "output"):
         frame[column] = [_seen_from(path.parent, store.study.folder / file) if file else "" for file in frame[column]]
-    temporary = path.with_name(f".{path.name}.part")
-    frame.to_csv(temporary, index=False)
-    temporary.replace(path)
+    write_csv(path, frame)
     return frame
 
 

@@ -1,7 +1,7 @@
 """The sounds of a listening test: items from tracks or from a folder of systems, and the kinds of Sec. V-C.
 
 An item is one conditioning with one answer per system. Ground Truth, Random, Shifted (in pitch) and Stretched (in time)
-are made here; the outputs of generators come from a folder in the layout of `cocola_lib.systems`.
+are made here; the outputs of generators come from a folder in the layout of `cocola_lib.accompaniment.systems`.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cocola_lib import audio
-from cocola_lib.audio import SAMPLE_RATE
-from cocola_lib.stems import Track
+from cocola_lib.data import audio
+from cocola_lib.data.audio import SAMPLE_RATE
+from cocola_lib.data.stems import Track
 
 KINDS = ("Random", "Shifted", "Stretched", "Ground Truth")  # rows whose rank is known, made from the true answer
 SHIFTS_SEMITONES = (-6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6)  # drawn per item; 0 and octaves would be no fault

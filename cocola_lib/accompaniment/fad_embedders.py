@@ -1,0 +1,240 @@
+"""What a FAD hears with: embedders behind one small interface. Used by notebook 04 and `cocola accompany`.
+
+An embedder has a `name`, a `rate` (Hz), an `identity` (a name for exactly these weights) and `embed(clip)`: (N,)
+float32 mono at that rate -> (rows, D) float32. `open_embedder` finds the weights: a path that is given, the user's
+cache, or the hub if a download is asked for. It never waits for a network otherwise, and `Unavailable` says in one
+line how to get what is missing.
+"""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import librosa
+import numpy as np
+import torch
+
+from cocola_lib.accompaniment import vggish
+from cocola_lib.data.audio import SAMPLE_RATE
+from cocola_lib.files import data_dir, whole
+
+NAMES = ("log-mel", "COCOLA", "CLAP", "EnCodec", "VGGish")
+REPOSITORIES = {"CLAP": "laion/larger_clap_music", "EnCodec": "facebook/encodec_24khz"}
+VGGISH_FILE = "vggish-10086976.pth"
+VGGISH_URL = f"https://github.com/harritaylor/torchvggish/releases/download/v0.1/{VGGISH_FILE}"
+
+
+class Unavailable(ValueError):  # noqa: N818 - reads as what happened
+    """An embedder whose weights or package are not here; the message says how to get them."""
+
+
+class LogMel:
+    """Means and deviations of a log-mel spectrogram over blocks of 1 s: no weights, nothing to download.
+
+    64 numbers: 32 bands (60-7800 Hz, dB relative to full scale, floor -100), mean and standard deviation over time.
+    It hears loudness, timbre and density, and nothing of notes.
+    """
+
+    name, rate, identity = "log-mel", SAMPLE_RATE, "log-mel-1"
+    BANDS, HOP, BLOCK = 32, 160, 100  # frames of 10 ms
+
+    def embed(self, clip):
+        power = librosa.feature.melspectrogram(
+            y=np.asarray(clip, np.float32),
+            sr=self.rate,
+            n_fft=1024,
+            hop_length=self.HOP,
+            n_mels=self.BANDS,
+            fmin=60,
+            fmax=7800,
+            norm=None,
+        )
+        db = 10 * np.log10(np.maximum(power, 1e-10))  # (32, T)
+        n = max(1, db.shape[1] // self.BLOCK)
+        blocks = np.array_split(db[:, : max(n * self.BLOCK, 1)], n, axis=1)
+        return np.stack([np.concatenate([b.mean(axis=1), b.std(axis=1)]) for b in blocks]).astype(np.float32)
+
+
+class Ours:
+    """COCOLA's own embeddings of 5 s windows, every 2.5 s. A silent window gives no row.
+
+    Args:
+        scorer: `Scorer`.
+    """
+
+    name, rate = "COCOLA", SAMPLE_RATE
+
+    def __init__(self, scorer):
+        self.scorer, self.identity = scorer, f"cocola-{scorer.hash}"
+
+    def embed(self, clip):
+        (h,) = self.scorer.embed_windows([clip], ("both",))
+        return h[0][np.isfinite(h[0, :, 0])]
+
+
+class Clap:
+    """CLAP's audio embedding, 512 numbers per 10 s, every second (48 kHz). Shorter clips are repeated to 10 s.
+
+    Args:
+        source: folder in the format of `save_pretrained`, or a repository in the user's cache.
+    """
+
+    name, rate, window_s = "CLAP", 48_000, 10
+
+    def __init__(self, source, local_files_only=True):
+        from transformers import ClapFeatureExtractor, ClapModel
+
+        self.extractor = ClapFeatureExtractor.from_pretrained(source, local_files_only=local_files_only)
+        self.model = ClapModel.from_pretrained(source, local_files_only=local_files_only).eval()
+        self.identity = f"clap-{weights_hash(self.model)}"
+
+    @torch.inference_mode()
+    def embed(self, clip):
+        window = self.window_s * self.rate
+        starts = range(0, max(1, len(clip) - window + 1), self.rate)
+        windows = [np.asarray(clip[start : start + window], np.float32) for start in starts]
+        inputs = self.extractor(windows, sampling_rate=self.rate, return_tensors="pt")
+        found = self.model.get_audio_features(**inputs)
+        return getattr(found, "pooler_output", found).float().numpy()  # a plain tensor before transformers 5
+
+
+class EnCodec:
+    """EnCodec's continuous latents before quantisation, 128 numbers, 75 rows per second (24 kHz, mono).
+
+    Args: as `Clap`.
+    """
+
+    name, rate = "EnCodec", 24_000
+
+    def __init__(self, source, local_files_only=True):
+        from transformers import EncodecModel
+
+        self.model = EncodecModel.from_pretrained(source, local_files_only=local_files_only).eval()
+        if (found := self.model.config.sampling_rate) != self.rate:
+            raise Unavailable(f"FAD-EnCodec: {source} is for {found} Hz; the model for {self.rate} Hz is needed")
+        self.identity = f"encodec-{weights_hash(self.model)}"
+
+    @torch.inference_mode()
+    def embed(self, clip):
+        latents = self.model.encoder(torch.from_numpy(np.asarray(clip, np.float32))[None, None])  # (1, 128, T)
+        return latents[0].T.float().numpy()
+
+
+class VggishEmbedder:
+    """VGGish, 128 numbers per 0.96 s (16 kHz).
+
+    Args:
+        path: the published weights, a local file.
+    """
+
+    name, rate = "VGGish", vggish.RATE
+
+    def __init__(self, path):
+        self.model = vggish.load(path)
+        self.identity = f"vggish-{weights_hash(self.model)}"
+
+    @torch.inference_mode()
+    def embed(self, clip):
+        x = np.asarray(clip, np.float32)
+        shortest = vggish.WINDOW + (vggish.FRAMES - 1) * vggish.HOP
+        examples = vggish.examples(np.pad(x, (0, max(0, shortest - len(x)))))
+        return self.model(torch.from_numpy(examples)).numpy()
+
+
+class Cached:
+    """An embedder that remembers, by content: the same samples and weights are never embedded twice.
+
+    Args:
+        embedder: any of the above.
+        folder: where rows are kept, one file per clip; None: the user's cache.
+    """
+
+    def __init__(self, embedder, folder=None):
+        self.embedder, self.name, self.rate = embedder, embedder.name, embedder.rate
+        self.identity = embedder.identity
+        self.folder = Path(folder or data_dir() / "embeddings") / self.identity
+
+    def embed(self, clip):
+        x = np.ascontiguousarray(clip, dtype=np.float32)
+        key = hashlib.sha256(x.tobytes()).hexdigest()[:32]
+        path = self.folder / key[:2] / f"{key}.npy"
+        try:
+            return np.load(path)
+        except (OSError, ValueError):  # not there, or cut off by a full disk
+            rows = self.embedder.embed(x)
+        with whole(path) as temporary:
+            np.save(temporary, rows)
+        return rows
+
+
+def open_embedder(name, source=None, scorer=None, download=False):
+    """An embedder by name.
+
+    Args:
+        name: one of `NAMES`.
+        source: folder (CLAP, EnCodec: as `save_pretrained` writes it) or file (VGGish) with the weights; None: the
+            user's cache.
+        scorer: of "COCOLA".
+        download: fetch weights that are not here.
+    Raises:
+        Unavailable: one line: what is missing, and how to get it.
+        ValueError: an unknown name.
+    """
+    if name not in NAMES:
+        raise ValueError(f"embedder is {name!r}; use {', '.join(NAMES)}")
+    if name == "log-mel":
+        return LogMel()
+    if name == "COCOLA":
+        if not hasattr(scorer, "embed_windows"):
+            raise Unavailable("FAD-COCOLA: needs a trained model; give a checkpoint")
+        return Ours(scorer)
+    if name == "VGGish":
+        return VggishEmbedder(_vggish_file(source, download))
+    if importlib.util.find_spec("transformers") is None:
+        raise Unavailable(f"FAD-{name}: needs the package transformers; pip install 'cocola-lib[fad]'")
+    where = source or REPOSITORIES[name]
+    if source is not None and not (Path(source) / "config.json").is_file():
+        raise Unavailable(f"FAD-{name}: {source} holds no config.json; give a folder as save_pretrained writes it")
+    if source is None and not download and not _in_cache(where):
+        raise Unavailable(
+            f"FAD-{name}: the weights of {where} are not in this machine's cache; give --download, or a local copy "
+            f"with --weights {name}=FOLDER"
+        )
+    try:
+        return {"CLAP": Clap, "EnCodec": EnCodec}[name](where, local_files_only=source is not None or not download)
+    except Unavailable:
+        raise
+    except Exception as error:  # a broken or foreign folder, no network: whatever it is, the cell stays empty
+        raise Unavailable(f"FAD-{name}: {where} cannot be loaded ({' '.join(str(error).split())[:200]})") from None
+
+
+def weights_hash(model):
+    """16 hex digits for exactly these weights."""
+    digest = hashlib.sha256()
+    for key, tensor in model.state_dict().items():
+        digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _in_cache(repository):
+    """Whether the hub's cache holds a repository; a look at the disk, never at the network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(repository, "config.json"), str)
+
+
+def _vggish_file(source, download):
+    """Where the weights of VGGish lie: as given, or in torch hub's cache."""
+    path = Path(source) if source is not None else Path(torch.hub.get_dir()) / "checkpoints" / VGGISH_FILE
+    if source is None and not path.is_file() and download:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(VGGISH_URL, str(path), hash_prefix="10086976", progress=False)
+        except (OSError, RuntimeError) as error:
+            raise Unavailable(f"FAD-VGGish: {VGGISH_FILE} could not be downloaded ({error})") from None
+    if not path.is_file():
+        raise Unavailable(
+            f"FAD-VGGish: {path.name if source is None else path} is not here; give --download, or a local copy of "
+            f"{VGGISH_FILE} (release v0.1 of harritaylor/torchvggish) with --weights VGGish=FILE"
+        )
+    return path

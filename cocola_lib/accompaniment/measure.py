@@ -1,0 +1,125 @@
+"""Accompaniments, measured once and stored: the first half of Table III.
+
+`Trial` holds the questions and everybody's answers; `score_answers` and `embed_mixes` measure, and what they return
+is stored. `table3` makes the table of that alone. Notebook 04 and `cocola accompany evaluate` do the same.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cocola_lib.data import audio
+from cocola_lib.features import MODE_LABELS
+
+
+@dataclass(frozen=True)
+class Trial:
+    """n questions and the answers of every system.
+
+    `ids`, `tracks`, `classes`: n each; `conditionings`: n clips; `answers`: system -> n clips, in the table's order.
+    A clip is a path, or (N,) float32 at 16 kHz. `cut_s`: everything is cut to its first so many seconds.
+    """
+
+    ids: list[str]
+    tracks: list[str]
+    classes: list[str]
+    conditionings: list
+    answers: dict[str, list]
+    cut_s: float
+
+    def read(self, clip, rate: int = audio.SAMPLE_RATE) -> np.ndarray:
+        """A clip at a rate, cut to `cut_s` (zeros after its end): (N,) float32."""
+        if isinstance(clip, np.ndarray):
+            x = audio.resample(clip, audio.SAMPLE_RATE, rate)[: round(self.cut_s * rate)]
+            return np.pad(x, (0, round(self.cut_s * rate) - len(x)))
+        return audio.read(clip, rate, duration_s=self.cut_s)
+
+
+def trial_from_folders(frame: pd.DataFrame, cut_s: float | None = None) -> tuple[Trial, list, list[str]]:
+    """What `systems.read_folders` returned as a trial: the questions that every system answers.
+
+    Args:
+        frame: its rows.
+        cut_s: seconds to cut everything to; None is the shortest clip, as in the paper.
+    Returns:
+        (trial without baselines, references: n clips or None where one is missing, notes: lines to show).
+    Raises:
+        ValueError: no question that all systems answer, or clips too short to score.
+    """
+    per_system = {name: rows.set_index("id") for name, rows in frame.groupby("system", sort=False)}
+    common = [i for i in dict.fromkeys(frame["id"]) if all(i in rows.index for rows in per_system.values())]
+    if not common:
+        raise ValueError(f"{', '.join(per_system)}: no question (id) that all of them answer")
+    notes = []
+    if (n := frame["id"].nunique()) > len(common):
+        notes.append(f"{len(common)} of {n} questions are answered by every system; only these count")
+    first = frame.drop_duplicates("id").set_index("id").loc[common]
+    references = frame[frame["reference"] != ""].drop_duplicates("id").set_index("id")["reference"].reindex(common)
+    answers = {name: list(rows.loc[common, "output"]) for name, rows in per_system.items()}
+    clips = [*first["conditioning"], *references.dropna(), *sum(answers.values(), [])]
+    lengths = {str(clip): audio.info(clip).duration_s for clip in clips}
+    shortest = min(lengths, key=lengths.get)
+    if cut_s is None:
+        cut_s = lengths[shortest]
+        if max(lengths.values()) - cut_s > 0.01:
+            notes.append(f"all clips are cut to {cut_s:.2f} s, the length of the shortest, {shortest}")
+    if cut_s < audio.WINDOW_S - 0.01:
+        raise ValueError(f"{shortest}: {lengths[shortest]:.2f} s; scores need {audio.WINDOW_S:g} s or more")
+    trial = Trial(common, list(first["track"]), list(first["stem_class"]), list(first["conditioning"]), answers, cut_s)
+    complete = [None if clip != clip else clip for clip in references]
+    if missing := sum(clip is None for clip in complete):
+        notes.append(f"{missing} of {len(common)} questions have no reference: no Ground Truth, Random, FAD or APA")
+    return trial, complete, notes
+
+
+def score_answers(trial: Trial, rater, name: str, hop_s: float = 2.5) -> pd.DataFrame:
+    """Every answer against its conditioning, in every mode of a rater.
+
+    Args:
+        trial: what is judged.
+        rater: a `Scorer` (mean over windows of 5 s, every `hop_s`), or the control (whole clips).
+        name: of the rater, e.g. "COCOLA".
+    Returns:
+        Tidy: rater, mode ("P+H", "P", "H"), item, system, track, score, percentile (share of random pairs that score
+        less, in %; NaN without a calibration). A score is NaN where no window has both sides sounding.
+    """
+    n, calibration = len(trial.ids), getattr(rater, "calibration", None)
+    conditionings = [trial.read(clip) for clip in trial.conditionings]
+    outputs = [trial.read(clip) for clips in trial.answers.values() for clip in clips]
+    hop = {"hop_s": hop_s} if hasattr(rater, "embed_windows") else {}
+    rows = []
+    for mode, matrix in rater.matrices(conditionings, outputs, rater.modes, **hop).items():
+        known = calibration.modes.get(mode) if calibration else None
+        for s, system in enumerate(trial.answers):
+            for i, score in enumerate(matrix[np.arange(n), s * n + np.arange(n)].astype(float)):
+                percentile = known.percentile(score) if known else np.nan
+                rows.append((name, MODE_LABELS[mode], i, system, trial.tracks[i], score, percentile))
+    return pd.DataFrame(rows, columns=["rater", "mode", "item", "system", "track", "score", "percentile"])
+
+
+def embed_mixes(trial: Trial, embedder) -> dict[str, list[np.ndarray]]:
+    """Mixes of conditioning and answer through an embedder, for the sub-FAD: system -> n tables (rows, D)."""
+    embedded = {}
+    conditionings = [trial.read(clip, embedder.rate) for clip in trial.conditionings]
+    for system, clips in trial.answers.items():
+        pairs = zip(conditionings, clips, strict=True)
+        embedded[system] = [embedder.embed(mix + trial.read(clip, embedder.rate)) for mix, clip in pairs]
+    return embedded
+
+
+def save_embeddings(path: Path | str, embedded: dict[str, list[np.ndarray]]) -> None:
+    """Store what `embed_mixes` returned as one .npz of float32."""
+    arrays = {f"{s}_{i}": x for s, clips in enumerate(embedded.values()) for i, x in enumerate(clips)}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, systems=np.array(json.dumps(list(embedded))), **arrays)
+
+
+def load_embeddings(path: Path | str) -> dict[str, list[np.ndarray]]:
+    """Read what `save_embeddings` wrote."""
+    with np.load(path) as file:
+        systems = json.loads(str(file["systems"]))
+        n = (len(file.files) - 1) // len(systems)
+        return {system: [file[f"{s}_{i}"] for i in range(n)] for s, system in enumerate(systems)}

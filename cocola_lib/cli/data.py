@@ -1,0 +1,158 @@
+"""`cocola data list|prepare|download|mini`: what there is, how to get it, and copies that are fast to read."""
+
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None, help="Data sets: list, prepare, download, mini.")
+
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="A data set, or a folder of several.", show_default="COCOLA_DATA, or the user's cache"),
+]
+
+
+@app.callback(invoke_without_command=True)
+def data(context: typer.Context):
+    """Data sets: what there is, how to get it, and copies that are fast to read."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command("list")
+def list_data(data_root: DataRoot = None):
+    """List the data sets in a folder: splits, hours, stems; and what can be downloaded or made.
+
+    \b
+      cocola data list
+      cocola data list --data-root /my/data
+    """
+    import pandas as pd
+
+    from cocola_lib.cli import console
+    from cocola_lib.data import download, miniatures
+    from cocola_lib.data.tracks import find_datasets, load_tracks
+
+    root, rows = data_root or miniatures.data_dir(), []
+    try:
+        homes = find_datasets(root)
+    except (ValueError, FileNotFoundError):
+        if data_root is not None:
+            raise
+        homes = []
+    for _, home in homes:
+        for name, tracks in _by_split(load_tracks(home, on_error="skip")).items():
+            hours = sum(t.duration_s for t in tracks) / 3600
+            stems = sum(len(t.stems) for t in tracks) / len(tracks)
+            row = {"dataset": name[0], "split": name[1], "tracks": len(tracks), "hours": round(hours, 2)}
+            rates = sorted({t.sample_rate for t in tracks})
+            rows.append(row | {"stems": round(stems, 1), "rate_hz": "/".join(map(str, rates)), "folder": str(home)})
+    if rows:
+        console.show_frame(pd.DataFrame(rows))
+    typer.echo(f"{len(homes)} data sets in {root}", err=True)
+    if data_root is None:
+        remote = ", ".join(f"{name} ({d.size_gb:g} GB)" for name, d in download.DATASETS.items())
+        typer.echo(f"cocola data mini: {', '.join(miniatures.MODULES)}", err=True)
+        typer.echo(f"cocola data download: {remote}", err=True)
+        typer.echo(f"MoisesDB: {download.MOISESDB}", err=True)
+
+
+@app.command()
+def prepare(
+    data_root: Annotated[Path, typer.Option(help="A data set, or a folder of several.")],
+    out: Annotated[Path, typer.Option(help="Folder for the copies; give it as data root afterwards.")],
+    dataset: Annotated[str | None, typer.Option(help="This data set only.")] = None,
+    format: Annotated[str, typer.Option(help="wav seeks fastest, flac takes about half the space.")] = "wav",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Threads.", show_default="one per core")] = None,
+    on_error: Annotated[str, typer.Option(help="Broken tracks: raise stops, skip leaves them out.")] = "raise",
+):
+    """Resample every stem once, to 16 kHz mono 16-bit files that training reads by seeking.
+
+    \b
+      cocola data prepare --data-root /my/slakh2100_flac_redux --out /fast/slakh
+      cocola train --data-root /fast/slakh
+
+    Run it again after an interruption: finished tracks are kept, changed ones are made again.
+    """
+    from cocola_lib.cli import console
+    from cocola_lib.data import prepare as library
+    from cocola_lib.data.tracks import load_tracks
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tracks = load_tracks(data_root, dataset, on_error=on_error)
+    written, broken = library.prepare(tracks, out, format, jobs, on_error, console.progress_bar("prepare"))
+    kept = len(tracks) - written - len(broken)
+    typer.echo(f"{out}: {written} tracks written, {kept} kept")
+    left_out = [*(str(warning.message) for warning in caught), *(f"left out: {reason}" for reason in broken)]
+    for line in left_out:
+        typer.echo(line, err=True)
+    if left_out:
+        raise typer.Exit(1)
+
+
+@app.command()
+def download(
+    name: Annotated[str, typer.Argument(help="One of those that `cocola data list` shows.")],
+    to: Annotated[
+        Path | None, typer.Option(help="Folder to unpack into.", show_default="COCOLA_DATA, or the user's cache")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the archives after unpacking.")] = False,
+):
+    """Download and unpack a data set that needs no login; its checksum is verified.
+
+    \b
+      cocola data download cocochorales-tiny --to /my/data
+
+    Run it again after an interruption: it goes on where it stopped.
+    """
+    from cocola_lib.data import download as library
+    from cocola_lib.data import miniatures
+
+    folder = Path(to or miniatures.data_dir()).expanduser()
+    chosen = library.get(name)
+    if not library.is_there(chosen, folder):
+        typer.echo(library.describe(chosen, folder), err=True)
+        if not yes and not _agreed():
+            raise ValueError("nothing was downloaded; answer y, or give --yes")
+    typer.echo(library.fetch(chosen, folder, keep=keep))
+
+
+@app.command()
+def mini(
+    names: Annotated[list[str] | None, typer.Argument(help="Miniatures.", show_default="all of them")] = None,
+    size: Annotated[str, typer.Option(help="tiny, small or large.")] = "small",
+    seed: Annotated[int, typer.Option(help="Another seed gives other music.")] = 0,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one per core")] = None,
+):
+    """Make miniature data sets here, without any download; finished ones are kept.
+
+    \b
+      cocola data mini
+      cocola data mini mini-slakh2100 --size tiny
+    """
+    from cocola_lib.data import miniatures
+
+    for name in names or miniatures.MODULES:
+        typer.echo(miniatures.ensure(name, size, seed, jobs=jobs))
+
+
+def _agreed():
+    """Ask; no answer (a script, a closed terminal) is no."""
+    try:
+        return typer.confirm("Go on?", err=True)
+    except (typer.Abort, EOFError):
+        typer.echo(err=True)
+        return False
+
+
+def _by_split(tracks):
+    """Tracks by (data set, split), in the order train, valid, test."""
+    order = {"train": 0, "valid": 1, "test": 2}
+    groups = {}
+    for track in sorted(tracks, key=lambda t: (t.dataset, order[t.split])):
+        groups.setdefault((track.dataset, track.split), []).append(track)
+    return groups

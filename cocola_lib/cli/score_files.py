@@ -1,0 +1,171 @@
+"""Scoring many pairs of files: pairs from a table or two folders, one output file, resumable, shared by ranks.
+
+Every finished row goes at once into a part file beside the output; the output itself is written at the end, in the
+order of the input. Running the same command again scores only what is missing or has failed.
+"""
+
+import contextlib
+import glob
+import json
+import math
+import os
+import warnings
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+from cocola_lib.data.pair_files import PAIR, locate, pair_of, read_rows, write_rows
+from cocola_lib.features import MODES
+
+STATUS = ("coverage", "n_windows", "n_silent", "status", "reason", "hop_s", "checkpoint", "calibrated_on")
+
+
+def score_rows(
+    scorer, rows, out=None, modes=None, hop_s=2.5, fresh=False, progress=lambda rows, total: rows, folder="."
+):
+    """Score rows of pairs; with `out`, resumable, and shared by the ranks of a torchrun.
+
+    A pair that occurs several times is scored once. Short clips are zero padded.
+
+    Args:
+        scorer: `Scorer`.
+        rows: from `pair_files.read_pairs` or `match_folders`.
+        out: .csv or .json to write; None only returns.
+        modes: as `Scorer.score`.
+        hop_s: seconds between windows.
+        fresh: True scores again what an earlier run has scored.
+        progress: called with an iterable and `total=`, such as `tqdm`.
+        folder: where files are looked for that are not found from the working folder.
+    Returns:
+        The rows, each with its scores and a status: "ok", "silent" (scores NaN) or "failed" (no scores, a reason);
+        None on ranks other than 0.
+    """
+    modes = scorer.check_modes(modes)
+    dataset = scorer.calibration.dataset if scorer.calibration else ""
+    settings = {"hop_s": float(hop_s), "checkpoint": scorer.hash, "calibrated_on": dataset}
+    rank, world = ranks(out)
+    unique = list(dict.fromkeys(pair_of(row) for row in rows))
+    done = {} if out is None or fresh else finished(out, modes, settings)
+    mine = [key for key in unique[rank::world] if key not in done]
+    scored = {}
+    with _part(out, rank, fresh) as part:
+        results = scorer.score_pairs((_usable(key, folder) for key in mine), hop_s=hop_s, modes=modes)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*zero padded")  # said in the row instead
+            for key, result in progress(zip(mine, results, strict=True), total=len(mine)):
+                scored[key] = _record(result, key, modes) | settings
+                if part:
+                    part.write(json.dumps([key, scored[key]]) + "\n")
+                    part.flush()
+    gathered = _gather(scored, rank, world)
+    if gathered is None:
+        return None
+    done = done | gathered
+    ours = {*columns(MODES), *STATUS}  # an earlier table of scores may be the table of pairs: none of it may stay
+    rows = [{k: v for k, v in row.items() if k not in ours} | done[pair_of(row)] for row in rows]
+    if out is not None:
+        write_rows(rows, out)
+        for path in parts(out):
+            path.unlink()
+    return rows
+
+
+def finished(out, modes, settings):
+    """Pairs that an earlier run of the same checkpoint, calibration, hop and modes has scored: key -> record."""
+    found = read_rows(out) if Path(out).exists() else []
+    entries = [(pair_of(row), row) for row in found if all(name in row for name in PAIR)]
+    for path in parts(out):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError):  # the last line of a run that was killed
+                key, row = json.loads(line)
+                entries.append((tuple(key), row))
+    wanted = [*columns(modes), *STATUS]
+    return {
+        key: {name: row.get(name, "") for name in wanted if name in row}
+        for key, row in entries
+        if row.get("status") in ("ok", "silent")
+        and all(str(row.get(name)) == str(value) for name, value in settings.items())
+        and all(mode in row for mode in modes)
+    }
+
+
+def columns(modes):
+    """The columns of scores: per mode the mean, its interval, and the calibrated values."""
+    return [f"{mode}{end}" for mode in modes for end in ("", "_low", "_high", "_percentile", "_odds")]
+
+
+def ranks(out=None):
+    """(rank, world size) as torchrun sets them; (0, 1) without it."""
+    try:
+        rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    except ValueError:
+        raise ValueError("RANK, WORLD_SIZE: not numbers; start the command with torchrun") from None
+    if world > 1 and out is None:
+        raise ValueError("torchrun: several processes need one output file: give --out")
+    if world > 1 and "MASTER_ADDR" not in os.environ:
+        raise ValueError("WORLD_SIZE is set and MASTER_ADDR is not; start the command with torchrun")
+    return rank, world
+
+
+def parts(out):
+    """The part files of an output that is not finished."""
+    out = Path(out)
+    return sorted(out.parent.glob(f".{glob.escape(out.name)}.part*.jsonl"))
+
+
+def summary(rows):
+    """One line about a table of scores: how many were scored, silent and failed."""
+    counts = Counter(row["status"] for row in rows)
+    again = len(rows) - len({pair_of(row) for row in rows})
+    line = f"{counts['ok']} scored, {counts['silent']} silent, {counts['failed']} failed"
+    return line + (f" ({again} of them repeat a pair, which is scored once)" if again else "")
+
+
+def _usable(key, folder):
+    """A key as a pair of paths; an empty side becomes one that cannot exist, so that the row fails and not the run."""
+    return tuple(locate(path, folder) for path in key) if all(key) else (Path(os.devnull) / "missing",) * 2
+
+
+def _record(result, key, modes):
+    """A `Score` or an error as columns."""
+    if isinstance(result, Exception) or not all(key):
+        reason = str(result) if all(key) else f"no {PAIR[not key[1]]} for {key[0] or key[1] or 'this row'}"
+        return {"status": "failed", "reason": reason}
+    record = {}
+    for mode in modes:
+        values = (getattr(result, mode), *result.intervals[mode])
+        if mode in result.odds:
+            values += (result.percentiles[mode], result.odds[mode])
+        record |= dict(zip(columns([mode]), values, strict=False))
+    silent = math.isnan(record[modes[0]])
+    reason = result.reason or ("shorter than a window: zero padded" if result.padded else "")
+    n_windows = len(result.starts_s)
+    values = (result.coverage, n_windows, result.n_silent, "silent" if silent else "ok", reason)
+    return record | dict(zip(STATUS[:5], values, strict=True))
+
+
+@contextlib.contextmanager
+def _part(out, rank, fresh):
+    """This rank's part file, opened to append; None without an output."""
+    if out is None:
+        yield None
+        return
+    path = Path(out).with_name(f".{Path(out).name}.part{rank}.jsonl")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w" if fresh else "a", encoding="utf-8") as file:
+        if file.tell():
+            file.write("\n")  # after a line that a killed run left unfinished
+        yield file
+
+
+def _gather(scored, rank, world):
+    """All ranks' records on rank 0, None elsewhere; gloo, since they are a few bytes per row."""
+    if world == 1:
+        return scored
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", timeout=timedelta(days=7))  # ranks may finish hours apart
+    everyone = [None] * world if rank == 0 else None
+    dist.gather_object(scored, everyone)
+    dist.destroy_process_group()
+    return {key: record for part in everyone for key, record in part.items()} if rank == 0 else None

@@ -1,0 +1,155 @@
+"""Tables of pairs on disk: what to score comes from a CSV or two folders, scores go to a CSV or JSON."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from cocola_lib.data.sound_files import AUDIO_SUFFIXES
+from cocola_lib.files import whole, write_json
+
+PAIR = ("conditioning", "accompaniment")
+
+
+def pair_of(row):
+    """A row's (conditioning, accompaniment)."""
+    return tuple(row[name] for name in PAIR)
+
+
+def read_pairs(path):
+    """Read a CSV of pairs.
+
+    Args:
+        path: CSV with the columns conditioning and accompaniment; any others are carried through. Relative paths
+            are looked up from the working folder, then beside the CSV.
+    Returns:
+        List of rows, dicts of strings.
+    Raises:
+        FileNotFoundError, ValueError: no such file, not text, a column missing, no rows.
+    """
+    return read_csv(path, PAIR)
+
+
+def read_csv(path, required):
+    """Read a CSV as it stands.
+
+    Args:
+        path: CSV in UTF-8, a byte order mark or none.
+        required: names of columns that must be there; any others are carried through.
+    Returns:
+        List of rows, dicts of strings.
+    Raises:
+        FileNotFoundError, ValueError: no such file, not text, a column missing, no rows.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="", strict=True)
+            rows = [{key: value for key, value in row.items() if key is not None} for row in reader]
+            columns = reader.fieldnames or []
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file; it needs the columns {', '.join(required)}") from None
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        raise ValueError(f"{path}: not a CSV file that can be read ({error})") from None
+    missing = [name for name in required if name not in columns]
+    if missing:
+        found = ", ".join(columns) or "none"
+        raise ValueError(f"{path}: no column {' and '.join(missing)}; its first line has: {found}")
+    if not rows:
+        raise ValueError(f"{path}: holds no rows")
+    return rows
+
+
+def locate(path, folder):
+    """Where a file named in a table is: from the working folder, else beside the table."""
+    beside = Path(folder) / path
+    return str(beside) if not Path(path).exists() and beside.exists() else path
+
+
+def match_folders(conditioning, accompaniment):
+    """Pair the audio files of two folders by name, the suffix aside.
+
+    Returns:
+        List of rows, sorted by name. A file without a partner is a row with an empty side, which will fail.
+    Raises:
+        FileNotFoundError, ValueError: no such folder, no audio, a name twice, no name in common.
+    """
+    sides = []
+    for folder in (conditioning, accompaniment):
+        by_name = {}
+        for file in audio_files(folder):
+            name = str(Path(file).with_suffix(""))
+            if name in by_name:
+                raise ValueError(f"{folder}: {by_name[name]} and {file} have one name; leave one of them")
+            by_name[name] = file
+        sides.append({name: str(Path(folder) / file) for name, file in by_name.items()})
+    if not set(sides[0]) & set(sides[1]):
+        examples = " and ".join(next(iter(side)) for side in sides)
+        raise ValueError(
+            f"{conditioning}, {accompaniment}: no file name in common (they hold, for example, {examples})"
+        )
+    names = sorted(set(sides[0]) | set(sides[1]))
+    return [{key: side.get(name, "") for key, side in zip(PAIR, sides, strict=True)} for name in names]
+
+
+def check_suffix(out):
+    """Refuse an output that is a folder, or neither .csv nor .json."""
+    out = Path(out)
+    if out.is_dir():
+        raise ValueError(f"{out}: is a directory; expected a file name")
+    if out.suffix.lower() not in (".csv", ".json"):
+        raise ValueError(f"{out}: tables are written as .csv or .json")
+    return out
+
+
+def check_out(out, pairs=None):
+    """Refuse an output path that cannot be written, or that holds something else, before any work is done."""
+    out = check_suffix(out)
+    if pairs is not None and Path(pairs).exists() and out.exists() and out.samefile(pairs):
+        raise ValueError(f"{out}: is the table of pairs itself; choose another name")
+    if out.exists() and not (rows := read_rows(out)) or out.exists() and "checkpoint" not in rows[0]:
+        raise ValueError(f"{out}: exists and holds no scores; choose another name or delete it")
+    return out
+
+
+def read_rows(path):
+    """Rows of a .csv or .json that `write_rows` wrote; ValueError for anything else."""
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode()
+        rows = (
+            json.loads(text) if path.suffix.lower() == ".json" else list(csv.DictReader(io.StringIO(text, newline="")))
+        )
+    except (ValueError, csv.Error, OSError) as error:
+        raise ValueError(f"{path}: exists and cannot be read ({error}); choose another name") from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"{path}: exists and holds no table; choose another name")
+    return rows
+
+
+def write_rows(rows, out):
+    """Write rows as .csv or .json, to a temporary name first. NaN is `nan` in CSV and null in JSON."""
+    out = Path(out)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if out.suffix.lower() == ".json":
+        write_json(out, rows, indent=1)
+        return
+    with whole(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def audio_files(folder):
+    """Audio files under a folder: relative path -> a string that changes when the file does."""
+    folder = Path(folder)
+    if not folder.exists():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: is a file; expected a folder of clips")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+    files = [p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
+    if not files:
+        raise ValueError(f"{folder}: holds no audio ({', '.join(AUDIO_SUFFIXES)})")
+    stats = ((p.relative_to(folder).as_posix(), p.stat()) for p in files)
+    return {name: f"{stat.st_size}-{stat.st_mtime_ns}" for name, stat in stats}

@@ -1,0 +1,158 @@
+"""Prepared copies: every stem resampled once to a 16 kHz mono 16-bit file that windows are read from by seeking.
+
+A prepared folder is a data set like any other: give it as `data_root`. Tracks keep their ids and splits, so the same
+(seed, step) draws the same windows from it. Training without it works too, and resamples every window it reads.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from cocola_lib.data import audio
+from cocola_lib.data.activity import block_energy
+from cocola_lib.data.stems import Stem, Track, track_from_row, track_to_row
+from cocola_lib.files import write_json
+
+NAME = "prepared"  # of the layout
+MANIFEST = "prepared.json"  # at the root: the settings, one set of them per folder
+TRACK = "track.json"  # in every track's folder
+BUILDING = ".building"
+PEAK = 0.999  # full scale = 1; louder sums are stored more quietly, with a gain
+BYTES_PER_S = 2 * audio.SAMPLE_RATE  # of a WAV; a FLAC has about half
+
+
+def prepare(
+    tracks: Sequence[Track],
+    out: str | Path,
+    format: str = "wav",
+    jobs: int | None = None,
+    on_error: str = "raise",
+    progress: Callable[..., Iterable] = lambda rows, total: rows,
+) -> tuple[int, list[str]]:
+    """Write prepared copies of tracks; what an earlier run finished is kept unless its source changed.
+
+    Args:
+        tracks: from `load_tracks`.
+        out: the prepared folder; made if need be.
+        format: "wav" seeks fastest, "flac" takes about half the space.
+        jobs: threads; None for one per core.
+        on_error: a track that cannot be read is "raise": fatal, or "skip": left out.
+        progress: wraps (iterable, total) with a bar.
+
+    Returns:
+        How many tracks were written now, and one line for each track left out.
+
+    Raises:
+        ValueError: `out` has other settings, or holds something else, or a file cannot be read.
+        OSError: not enough space.
+    """
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error is {on_error!r}; use raise or skip")
+    out = Path(out).expanduser().absolute()
+    _check_settings(out, format)
+    todo = [track for track in tracks if not _is_done(track, out)]
+    _check_space(todo, out, format)
+    shutil.rmtree(out / BUILDING, ignore_errors=True)  # of a run that was killed
+    written, broken = 0, []
+    pool = ThreadPoolExecutor(jobs or os.cpu_count() or 1)
+    try:
+        futures = [pool.submit(_prepare_track, track, out, format) for track in todo]
+        for future in progress(as_completed(futures), total=len(futures)):
+            try:
+                future.result()
+                written += 1
+            except ValueError as error:
+                if on_error == "raise":
+                    raise
+                broken.append(str(error))
+            except (OSError, soundfile.SoundFileRuntimeError) as error:  # libsndfile: "System error" on a full disk
+                reason, free = getattr(error, "strerror", None) or error, shutil.disk_usage(out).free / 1e6
+                done = f"{written} of {len(todo)} tracks written"
+                raise OSError(f"{out}: {reason} ({free:.0f} MB free); {done}, run it again") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+        shutil.rmtree(out / BUILDING, ignore_errors=True)
+    return written, broken
+
+
+def read_tracks(root: Path) -> tuple[list[Track], list[Exception]]:
+    """The tracks of a prepared folder, and what is wrong with the others."""
+    tracks, broken = [], []
+    for path in sorted(root.glob(f"*/*/*/{TRACK}")):
+        try:
+            track = track_from_row(json.loads(path.read_text(encoding="utf-8"))["track"], path.parent)
+            missing = [f for stem in track.stems for f in stem.files if not f.is_file()]
+            if missing:
+                raise ValueError(f"{missing[0]}: missing; delete {path.parent} and prepare again")
+            tracks.append(track)
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            broken.append(ValueError(f"{path}: cannot be read ({error}); delete {path.parent} and prepare again"))
+        except (ValueError, OSError) as error:
+            broken.append(error)
+    return tracks, broken
+
+
+def _check_settings(out: Path, format: str) -> None:
+    """One folder, one set of settings: a mixture would train on two kinds of audio."""
+    if format not in ("wav", "flac"):
+        raise ValueError(f"format is {format!r}; use wav or flac")
+    settings = {"version": 1, "sample_rate": audio.SAMPLE_RATE, "bits": 16, "format": format}
+    manifest = out / MANIFEST
+    if manifest.exists():
+        try:
+            found = json.loads(manifest.read_text(encoding="utf-8"))
+        except ValueError:
+            found = "something unreadable"
+        if found != settings:
+            raise ValueError(f"{out} was prepared with {found}, not {settings}; choose another folder or delete it")
+    elif out.exists() and any(out.iterdir()):
+        raise ValueError(f"{out} holds something else; choose a new folder")
+    else:
+        write_json(manifest, settings, indent=None)
+
+
+def _check_space(tracks: Sequence[Track], out: Path, format: str) -> None:
+    needed = sum(len(t.stems) * t.duration_s * BYTES_PER_S for t in tracks) * (1 if format == "wav" else 0.6)
+    free = shutil.disk_usage(out).free
+    if needed > free:
+        raise OSError(f"{out}: {needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free; choose another disk")
+
+
+def _source(track: Track) -> list:
+    """What a prepared track was made from: sizes and dates of its files."""
+    stats = [(str(f), f.stat()) for stem in track.stems for f in stem.files]
+    return [[name, status.st_size, status.st_mtime_ns] for name, status in stats]
+
+
+def _is_done(track: Track, out: Path) -> bool:
+    try:
+        return json.loads((out / track.id / TRACK).read_text(encoding="utf-8"))["source"] == _source(track)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _prepare_track(track: Track, out: Path, format: str) -> None:
+    """Write one track in a temporary folder and rename it: never half a track."""
+    temporary = out / BUILDING / track.id
+    temporary.mkdir(parents=True)
+    stems, n_samples, source = [], 0, _source(track)
+    for stem in track.stems:
+        x = stem.read()
+        gain = max(1.0, float(np.abs(x).max()) / PEAK)
+        file = temporary / f"{stem.name.replace('/', '_')}.{format}"
+        audio.write(file, x / np.float32(gain))
+        stems.append(Stem(stem.name, (file,), gain))
+        n_samples = max(n_samples, len(x))
+    copy = Track(track.id, track.dataset, track.split, tuple(stems), audio.SAMPLE_RATE, n_samples)
+    write_json(temporary / TRACK, {"source": source, "track": track_to_row(copy, temporary)}, indent=None)
+    folder = out / track.id
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary.rename(folder)
+    block_energy(track_from_row(track_to_row(copy, temporary), folder))  # the sampler will ask for it

@@ -1,7 +1,0 @@
-"""A worker of a parallel build, started by `build`; its arguments are those of `work`."""
-
-import sys
-
-from cocola_lib.miniatures import work
-
-work(*sys.argv[1:])

@@ -1,0 +1,107 @@
+"""Models on disk: a folder with `model.safetensors` (weights) and `config.json` (everything else)."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from cocola_lib.encoder import Cocola, ModelConfig
+from cocola_lib.files import whole_folder, write_json
+from cocola_lib.models.control import ChromaOnsets
+from cocola_lib.models.formats import CONFIG, FORMAT, VERSION, WEIGHTS, fit, locate
+from cocola_lib.models.official import load_official
+
+
+def save(folder, model, training=None, calibration=None, provenance=None):
+    """Write a checkpoint folder in one move: a crash leaves the old one or none, never half of one.
+
+    Args:
+        folder: path to write; an older checkpoint there is replaced.
+        model: Cocola.
+        training, calibration: dicts for JSON, or None.
+        provenance: dict for JSON: where the weights come from.
+    Returns:
+        The folder, a Path.
+    Raises:
+        ValueError: when the path holds something that is no checkpoint of ours.
+        OSError: a full disk, for one.
+    """
+    folder = Path(folder)
+    if folder.exists() and not _is_replaceable(folder):
+        raise ValueError(f"{folder}: exists and is no cocola_lib checkpoint; choose another path")
+    config = {
+        "format": FORMAT,
+        "version": VERSION,
+        "model": dataclasses.asdict(model.config),
+        "training": training,
+        "calibration": calibration,
+        "provenance": provenance or {},
+    }
+    try:
+        with whole_folder(folder) as temporary:
+            state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+            save_file(state, temporary / WEIGHTS)
+            write_json(temporary / CONFIG, config)
+    except (SafetensorError, OSError) as error:
+        raise OSError(f"{folder}: cannot be written ({error}); what was there before is whole, make room") from None
+    return folder
+
+
+def load(path):
+    """Read a model, whichever format it is in.
+
+    Args:
+        path: a folder written by `save`, the name of a model in the package (see `locate`), or a released Lightning
+            .ckpt (tensors only; nothing in it runs).
+    Returns:
+        (model, config): Cocola in eval mode on the CPU, and the checkpoint's config dict.
+    Raises:
+        FileNotFoundError, ValueError: one line: which file, what was found, what to do.
+    """
+    try:
+        path = locate(path)
+        exists = path.exists()
+    except OSError as error:  # a folder above may not be entered
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+    if not exists:
+        raise FileNotFoundError(f"{path}: no such checkpoint; give a folder with {CONFIG}, or a released .ckpt file")
+    if path.is_file():
+        return load_official(path)
+    config = read_config(path)
+    if "spread" in config["model"]:  # the control: a checkpoint without weights
+        return ChromaOnsets(config["model"]["spread"]), config
+    try:
+        model = Cocola(ModelConfig.from_dict(config["model"]))
+        state = load_file(path / WEIGHTS)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: has no {WEIGHTS}; the checkpoint is incomplete") from None
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path / WEIGHTS}: cannot be read ({error}); cut off or damaged, copy it again") from None
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path / CONFIG}: {error}") from None
+    fit(model, state, path / WEIGHTS)
+    return model.eval(), config
+
+
+def read_config(folder):
+    """The config.json of a checkpoint folder, checked to be ours."""
+    file = Path(folder) / CONFIG
+    if not file.is_file():
+        raise FileNotFoundError(f"{folder}: a folder without {CONFIG} is no checkpoint; give one that `save` wrote")
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file}: not JSON ({error})") from None
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
+    if not isinstance(config, dict) or config.get("format") != FORMAT or not isinstance(config.get("model"), dict):
+        raise ValueError(f"{file}: not a {FORMAT} checkpoint")
+    if config.get("version") != VERSION:
+        raise ValueError(f"{file}: version {config.get('version')}, this library reads {VERSION}; update one of them")
+    return config
+
+
+def _is_replaceable(folder):
+    return folder.is_dir() and ((folder / CONFIG).is_file() or not any(folder.iterdir()))

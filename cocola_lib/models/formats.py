@@ -1,0 +1,52 @@
+"""What every format of checkpoint has in common: names of files, a hash of the weights, and loading what fits."""
+
+import hashlib
+from pathlib import Path
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+FORMAT, VERSION = "cocola_lib", 1
+IN_PACKAGE = Path(__file__).parent / "weights"  # the models that come with the library, by name
+
+
+def locate(path):
+    """Where a model lies: the path itself, or the folder of the model in the package that is called so ("hps-all")."""
+    path = Path(path)
+    named = IN_PACKAGE / path.name
+    return named if len(path.parts) == 1 and not path.exists() and named.is_dir() else path
+
+
+def checkpoint_hash(path):
+    """A name for exactly these weights: the first 16 hex digits of the SHA-256 of the weights file."""
+    path = locate(path)
+    file = next((f for f in (path / WEIGHTS, path / CONFIG) if f.is_file()), path)  # the control has no weights
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such checkpoint")
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
+def weights_hash(model):
+    """A name for the weights of a model that is in no file: 16 hex digits of a SHA-256."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def fit(model, state, name):
+    """Load weights into a model, or say in one line what does not fit."""
+    expected = model.state_dict()
+    missing = [key for key in expected if key not in state]
+    extra = [key for key in state if key not in expected]
+    if missing or extra:
+        example = (missing or extra)[0]
+        raise ValueError(
+            f"{name}: weights of another model ({len(missing)} missing, {len(extra)} unknown, as {example})"
+        )
+    for key, tensor in expected.items():
+        if state[key].shape != tensor.shape:
+            raise ValueError(
+                f"{name}: {key} has shape {tuple(state[key].shape)}, the model needs {tuple(tensor.shape)}"
+            )
+    model.load_state_dict(state)
+    return model

@@ -1,0 +1,223 @@
+"""Audition: choose a pair and what is wrong with it, hear it, look at it, and only then see what the score says.
+
+Everything is a document with static players first (see `panel.py`): a headless run shows the first pair. Used by
+notebooks 00 and 01.
+"""
+
+import html
+from collections.abc import Sequence
+
+import ipywidgets
+import numpy as np
+
+from cocola_lib.data.activity import BLOCK_S
+from cocola_lib.hearing import foils
+from cocola_lib.models.calibration import Calibration
+from cocola_lib.notebook import players as listen
+from cocola_lib.notebook.pair_views import pair_picture, read_scores
+from cocola_lib.notebook.panel import Panel
+from cocola_lib.sampling import PairSpec, WindowSampler, split_stems
+
+SURPRISE = "surprise"  # the kind that is drawn and not told
+ROLES = ("anchor", "accompaniment", "out")
+HINT = "Nothing happens when you choose? Run this cell: choosing needs a kernel, listening does not."
+
+
+def audition(
+    specs: Sequence[PairSpec],
+    sampler: WindowSampler,
+    scorer=None,
+    calibration: Calibration | None = None,
+    seed: int = 0,
+) -> "Audition":
+    """A panel on which to hear pairs that belong together, and pairs that do not.
+
+    Args:
+        specs: pairs; the first one is shown first, "Surprise me" draws among all windows.
+        sampler: holds the tracks to choose from.
+        scorer: anything with `modes` and `matrices`; None shows no scores.
+        calibration: what the scorer's numbers mean; None takes its own, if it has one.
+        seed: of the surprises, and of what is taken from elsewhere.
+    """
+    return Audition(specs, sampler, scorer, calibration, seed)
+
+
+class Audition(Panel):
+    """See `audition`. `spec`, `kind`, `amount` and `clips` are what is heard now."""
+
+    def __init__(self, specs, sampler, scorer=None, calibration=None, seed=0):
+        if not specs:
+            raise ValueError("specs is empty; there is no pair to hear")
+        self.sampler, self.scorer, self.seed = sampler, scorer, seed
+        self.calibration = calibration or getattr(scorer, "calibration", None)
+        self._rng, self._quiet = np.random.default_rng([seed, 1]), False
+        wide = {"description_width": "90px"}
+        ids = [track.id for track in sampler.tracks]
+        self.track = ipywidgets.Dropdown(options=ids, description="Track", style=wide, layout={"width": "460px"})
+        self.window = ipywidgets.SelectionSlider(
+            options=[0.0],
+            description="Starts at (s)",
+            style=wide,
+            layout={"width": "460px"},
+            continuous_update=False,
+        )
+        self.stems = ipywidgets.VBox()
+        self.kind_menu = ipywidgets.Dropdown(
+            options=[*((kind, kind) for kind in foils.KINDS), (SURPRISE + " (not told)", SURPRISE)],
+            description="Kind",
+            style=wide,
+            layout={"width": "300px"},
+        )
+        self.amount_menu = ipywidgets.Dropdown(description="By", style=wide, layout={"width": "300px"})
+        self.surprise_button = ipywidgets.Button(
+            description="Surprise me", icon="random", tooltip="another track, window, stems and kind; you are not told"
+        )
+        rows = [ipywidgets.HBox([self.kind_menu, self.amount_menu, self.surprise_button])]
+        super().__init__(above=[self.track, self.window, self.stems, *rows])
+        self._choose(specs[0], "coherent")
+        self.track.observe(self._new_track, "value")
+        self.window.observe(self._new_window, "value")
+        self.kind_menu.observe(self._new_kind, "value")
+        self.amount_menu.observe(self._changed, "value")
+        self.surprise_button.on_click(lambda _: self.surprise())
+
+    def surprise(self) -> None:
+        """Draw a track, a window, stems and a kind, and do not tell the kind."""
+        for track_id in map(str, self._rng.permutation(self.track.options)):
+            starts, active = self.sampler.windows(self.sampler.by_id[track_id])
+            if len(starts):
+                break
+        column = int(self._rng.integers(len(starts)))
+        names = np.array(self.sampler.by_id[track_id].stem_names)[active[:, column]]
+        spec = PairSpec(track_id, round(float(starts[column]) * BLOCK_S, 1), *split_stems(names, self._rng))
+        self._choose(spec, SURPRISE)
+
+    def _choose(self, spec: PairSpec, kind: str) -> None:
+        """Set all controls at once, then show."""
+        self._quiet = True
+        self.track.value = spec.track_id
+        self._list_windows()
+        self.window.value = min(self.window.options, key=lambda s: abs(s - spec.start_s))
+        self._list_stems(dict.fromkeys(spec.anchor, "anchor") | dict.fromkeys(spec.positive, "accompaniment"))
+        self.kind_menu.value = kind
+        self._list_amounts()
+        self._quiet = False
+        self._changed()
+
+    def _new_track(self, _=None):
+        if not self._quiet:
+            self._quiet = True
+            self._list_windows()
+            self._list_stems({})
+            self._quiet = False
+            self._changed()
+
+    def _new_window(self, _=None):
+        if not self._quiet:
+            self._list_stems({row.description: row.value for row in self.stems.children})
+            self._changed()
+
+    def _new_kind(self, _=None):
+        if not self._quiet:
+            self._quiet = True
+            self._list_amounts()
+            self._quiet = False
+            self._changed()
+
+    def _list_windows(self):
+        starts, _ = self.sampler.windows(self.sampler.by_id[self.track.value])
+        self.window.options = [round(float(s) * BLOCK_S, 1) for s in starts] or [0.0]
+
+    def _list_stems(self, roles: dict[str, str]):
+        """A row for every stem that sounds in this window; the roles it had are kept where that leaves two sides."""
+        starts, active = self.sampler.windows(self.sampler.by_id[self.track.value])
+        if not len(starts):
+            self.stems.children = ()
+            return
+        column = int(np.argmin(np.abs(starts * BLOCK_S - self.window.value)))
+        track = self.sampler.by_id[self.track.value]
+        names = [name for name, on in zip(track.stem_names, active[:, column], strict=True) if on]
+        if not {"anchor", "accompaniment"} <= {roles.get(name) for name in names}:
+            roles = dict.fromkeys(names, "anchor") | {names[-1]: "accompaniment"}
+        rows = [
+            ipywidgets.ToggleButtons(
+                options=ROLES,
+                value=roles.get(name, "out"),
+                description=name,
+                style={"button_width": "130px", "description_width": "90px"},
+                layout={"width": "560px", "display": "flex"},  # the name beside its buttons
+                tooltips=[f"{name}: {role}" for role in ROLES],
+            )
+            for name in names
+        ]
+        for row in rows:
+            row.observe(self._changed, "value")
+        self.stems.children = rows
+
+    def _list_amounts(self):
+        kind = self.kind_menu.value
+        amounts = foils.KINDS.get(kind, ())
+        self.amount_menu.options = [(foils.amount_label(kind, a), a) for a in sorted(amounts)]
+        if amounts:
+            self.amount_menu.value = amounts[0]
+        self.amount_menu.layout.display = "flex" if amounts else "none"
+
+    def _changed(self, _=None):
+        """Make the clips that the controls ask for and show them, or say why that cannot be."""
+        if self._quiet:
+            return
+        if not self.stems.children:
+            self.complain(f"{self.track.value}: no window in which two stems sound; choose another track.")
+            return
+        sides = {
+            role: tuple(r.description for r in self.stems.children if r.value == role)
+            for role in ("anchor", "accompaniment")
+        }
+        empty = [role for role, names in sides.items() if not names]
+        if empty:
+            self.complain(f"No stem in the {empty[0]}: give it one.")
+            return
+        self.spec = PairSpec(self.track.value, self.window.value, sides["anchor"], sides["accompaniment"])
+        self.kind, self.amount = self.kind_menu.value, self.amount_menu.value
+        try:
+            if self.kind == SURPRISE:
+                foil = self._draw_foil()
+            else:
+                foil = foils.make_foil(self.sampler, self.spec, self.kind, self.amount, self.seed)
+            anchor = self.sampler.by_id[self.spec.track_id].read(
+                self.spec.anchor, self.spec.start_s, self.sampler.window_s
+            )
+        except (ValueError, OSError) as error:
+            self.complain(str(error))
+            return
+        self.clips = listen.with_mix(anchor, foil.clip)
+        self.show(self._document(anchor, foil))
+
+    def _draw_foil(self):
+        """Coherent half of the time, else a foil that this pair can have; `kind` and `amount` say which."""
+        wrong = self._rng.permutation([kind for kind in foils.KINDS if kind != "coherent"])
+        for kind in ("coherent", *wrong) if self._rng.random() < 0.5 else wrong:
+            amounts = foils.KINDS[kind]
+            self.kind, self.amount = str(kind), self._rng.choice(amounts).item() if amounts else None
+            try:
+                return foils.make_foil(self.sampler, self.spec, self.kind, self.amount, self.seed)
+            except ValueError:
+                continue
+        raise ValueError(f"track {self.spec.track_id}: nothing can be done to this pair; choose another window")
+
+    def _document(self, anchor: np.ndarray, foil: foils.Foil) -> str:
+        told = "what was done to the accompaniment is told below" if self.kind_menu.value == SURPRISE else foil.what
+        spec = self.spec
+        title = f"{spec.track_id}, from {spec.start_s:g} s: {' + '.join(spec.anchor)}, with {' + '.join(spec.positive)}"
+        players = listen.Players(self.clips, title=f"{title} ({told})")._repr_html_()
+        answer = f"<p>The accompaniment is {html.escape(foil.what)}.</p>"
+        if self.scorer is not None:
+            answer += read_scores(self.scorer, self.calibration, anchor, foil.clip)
+        picture = pair_picture(anchor, foil.clip)
+        return (
+            f"{players}<details><summary>What the score says (decide first: do they belong together?)</summary>{answer}"
+            f"</details>{picture}<p><small>{HINT}</small></p>"
+        )
+
+    def __repr__(self) -> str:
+        return f"audition: {self.track.value}, from {self.window.value:g} s, {self.kind_menu.value}"

@@ -1,0 +1,231 @@
+"""Quiz: which of these accompaniments belongs? First the listener answers, then the model; both are counted by kind.
+
+Used by notebook 00. Rounds are a pure function of the seed; answers can be kept in a file, so that a restarted kernel
+goes on where the listener was.
+"""
+
+import csv
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ipywidgets
+import numpy as np
+import pandas as pd
+
+from cocola_lib.files import write_csv
+from cocola_lib.hearing import foils, probes
+from cocola_lib.notebook import players as listen
+from cocola_lib.notebook.panel import Panel
+from cocola_lib.sampling import PairSpec, WindowSampler
+
+KINDS = tuple(kind for kind in foils.KINDS if kind != "coherent")
+REPLAYED = ("shifted", "stretched")  # their foils are played from the score, so the true one is as well
+LETTERS = "ABCD"
+COLUMNS = ("seed", "candidates", "round", "kind", "listener", "model", "true")
+HINT = "The buttons do nothing? Run this cell: answering needs a kernel, listening does not."
+
+
+@dataclass(frozen=True)
+class Round:
+    """One question: a conditioning, candidates, which of them is true, and what each one is."""
+
+    kind: str
+    spec: PairSpec
+    conditioning: np.ndarray
+    candidates: list[np.ndarray]
+    what: list[str]
+    true: int
+
+
+def quiz(
+    specs: Sequence[PairSpec],
+    sampler: WindowSampler,
+    scorer,
+    candidates: int = 2,
+    kinds: Sequence[str] = KINDS,
+    answers: Path | str | None = None,
+    seed: int = 0,
+) -> "Quiz":
+    """A panel that asks which candidate belongs, and keeps the tally of listener and model.
+
+    Args:
+        specs: true pairs to ask about.
+        sampler: holds their tracks, and those that wrong candidates come from.
+        scorer: the model to play against; anything with `matrices`.
+        candidates: 2, or up to 4.
+        kinds: of wrong candidates, keys of `foils.KINDS`; they take turns.
+        answers: a CSV that keeps the answers; None forgets them with the kernel.
+        seed: of the questions.
+
+    Raises:
+        ValueError: no specs, or a number of candidates or a kind that there is not.
+    """
+    return Quiz(specs, sampler, scorer, candidates, kinds, answers, seed)
+
+
+def draw_round(specs, sampler, kind: str, n: int, rng: np.random.Generator) -> Round:
+    """Draw a question of one kind.
+
+    Raises:
+        ValueError: none of the pairs has foils of this kind.
+    """
+    for i in rng.permutation(len(specs)):
+        spec, amounts = specs[i], foils.KINDS[kind]
+        chosen = rng.permutation(amounts)[: n - 1].tolist() if amounts else [None] * (n - 1)
+        try:
+            wrong = [foils.make_foil(sampler, spec, kind, a, int(rng.integers(2**31))) for a in chosen]
+            true = foils.make_foil(sampler, spec, "coherent")
+        except (ValueError, OSError):
+            continue
+        track = sampler.by_id[spec.track_id]
+        if kind in REPLAYED:
+            true = foils.Foil(probes.excerpt(track, spec.positive, spec.start_s), true.what)
+        order = rng.permutation(n)
+        mixed = [[true, *wrong][k] for k in order]
+        conditioning = track.read(spec.anchor, spec.start_s, sampler.window_s)
+        clips = listen.match_levels([conditioning, *(foil.clip for foil in mixed)])
+        return Round(kind, spec, clips[0], clips[1:], [foil.what for foil in mixed], int(np.argmin(order)))
+    raise ValueError(f"quiz: none of {len(specs)} pairs has a wrong accompaniment of the kind {kind!r}")
+
+
+class Quiz(Panel):
+    """See `quiz`. `round` is the question asked now, `scores` the model's, `tally()` what was answered."""
+
+    def __init__(self, specs, sampler, scorer, candidates=2, kinds=KINDS, answers=None, seed=0):
+        if not specs:
+            raise ValueError("specs is empty; there is nothing to ask about")
+        if not 2 <= candidates <= len(LETTERS):
+            raise ValueError(f"candidates is {candidates}; use 2 to {len(LETTERS)}")
+        unknown = set(kinds) - set(KINDS)
+        if unknown or not kinds:
+            raise ValueError(f"kinds: {', '.join(sorted(unknown)) or 'none'}; use some of {', '.join(KINDS)}")
+        self.specs, self.sampler, self.scorer = specs, sampler, scorer
+        self.candidates, self.kinds, self.seed = candidates, tuple(kinds), seed
+        self.path = Path(answers) if answers else None
+        self.answers, self._others = self._read()
+        self.buttons = [
+            ipywidgets.Button(description=f"{letter} belongs", tooltip=f"answer: candidate {letter} belongs")
+            for letter in LETTERS[:candidates]
+        ]
+        self.next_button = ipywidgets.Button(description="Next", icon="arrow-right", tooltip="the next question")
+        self.again_button = ipywidgets.Button(description="Start over", tooltip="forget all answers")
+        super().__init__(below=[ipywidgets.HBox([*self.buttons, self.next_button, self.again_button])])
+        for i, button in enumerate(self.buttons):
+            button.on_click(lambda _, i=i: self.answer(i))
+        self.next_button.on_click(lambda _: self._ask())
+        self.again_button.on_click(lambda _: self.start_over())
+        self._ask()
+
+    def answer(self, choice: int) -> None:
+        """Take the listener's choice, let the model choose, count both, and tell."""
+        if self._answered:
+            return
+        model = int(np.argmax(self.scores))
+        row = (self.seed, self.candidates, len(self.answers), self.round.kind, choice, model)
+        self.answers.append(dict(zip(COLUMNS, (*row, self.round.true), strict=True)))
+        self._write()
+        self._set_answered(True)
+        self.show(self._document(f'<p role="status">{self._verdict(choice)}</p>' + self._tally_html()))
+
+    def tally(self) -> pd.DataFrame:
+        """Rounds, and shares of right answers of listener and model, by kind of wrong candidate."""
+        rows = pd.DataFrame(self.answers, columns=list(COLUMNS))
+        right = pd.DataFrame(
+            {
+                "wrong candidates": rows["kind"],
+                "rounds": 1,
+                "you": rows["listener"] == rows["true"],
+                "model": rows["model"] == rows["true"],
+                "chance": 1 / self.candidates,
+            }
+        )
+        shares = {"rounds": "sum", "you": "mean", "model": "mean", "chance": "mean"}
+        found = right.groupby("wrong candidates", sort=False).agg(shares).reset_index()
+        everything = right.assign(**{"wrong candidates": "all"}).groupby("wrong candidates").agg(shares).reset_index()
+        return pd.concat([found, everything], ignore_index=True)
+
+    def start_over(self) -> None:
+        """Forget the answers of this quiz, on disk too, and ask the first question again."""
+        self.answers = []
+        self._write()
+        self._ask()
+
+    def _ask(self):
+        turn = len(self.answers)
+        cycle, place = divmod(turn, len(self.kinds))
+        order = self.kinds if cycle == 0 else np.random.default_rng([self.seed, cycle]).permutation(self.kinds)
+        rng = np.random.default_rng([self.seed, turn, 1])
+        for kind in (*order[place:], *order[:place]):  # where a kind cannot be had, the next one takes its turn
+            try:
+                self.round = draw_round(self.specs, self.sampler, str(kind), self.candidates, rng)
+                break
+            except ValueError as error:
+                problem = str(error)
+        else:
+            self._set_answered(True)
+            self.next_button.disabled = True
+            self.complain(problem)
+            return
+        pairs = [([self.round.conditioning], [clip]) for clip in self.round.candidates]
+        scores = [self.scorer.matrices(*pair, ("both",))["both"][0, 0] for pair in pairs]  # as the audition shows them
+        self.scores = np.nan_to_num(scores, nan=-np.inf)  # (candidates,)
+        self._set_answered(False)
+        peek = f"<details class='cocola-peek'><summary>The answer</summary>{self._verdict(None)}</details>"
+        self.show(self._document(peek + (self._tally_html() if self.answers else "")))
+
+    def _set_answered(self, answered: bool):
+        self._answered = answered
+        for button in self.buttons:
+            button.disabled = answered
+        self.next_button.disabled = not answered
+
+    def _verdict(self, choice: int | None) -> str:
+        true, model = self.round.true, int(np.argmax(self.scores))
+        you = "" if choice is None else f"<b>You are {'right' if choice == true else 'wrong'}.</b> "
+        listed = "; ".join(
+            f"{LETTERS[i]} is {html.escape(what)} (score {score:.2f})"
+            for i, (what, score) in enumerate(zip(self.round.what, self.scores, strict=True))
+        )
+        return (
+            f"{you}{LETTERS[true]} belongs. The model chose {LETTERS[model]} and is "
+            f"{'right' if model == true else 'wrong'}.<br>{listed}."
+        )
+
+    def _tally_html(self) -> str:
+        shares = dict.fromkeys(("you", "model", "chance"), "{:.0%}".format)
+        return "<p>Right answers so far:</p>" + self.tally().to_html(
+            index=False, border=0, justify="left", formatters=shares
+        )
+
+    def _document(self, below: str) -> str:
+        question = f"Question {len(self.answers) + (not self._answered)}: which candidate belongs to this music?"
+        clips = {"the music": self.round.conditioning}
+        for letter, clip in zip(LETTERS, self.round.candidates, strict=False):
+            clips[f"with candidate {letter}"] = self.round.conditioning + clip
+        spec = self.round.spec
+        source = f"The music: {' + '.join(spec.anchor)} of {spec.track_id}, from {spec.start_s:g} s."
+        return (
+            listen.Players(clips, title=question, small=True)._repr_html_()
+            + f"<p><small>{html.escape(source)} {HINT}</small></p>{below}"
+        )
+
+    def _read(self) -> tuple[list[dict], list[dict]]:
+        """Answers of the file that are this quiz's, and those of quizzes with other seeds or numbers of candidates."""
+        if self.path is None or not self.path.is_file():
+            return [], []
+        try:
+            with self.path.open(encoding="utf-8", newline="") as file:
+                rows = [{k: row[k] if k == "kind" else int(row[k]) for k in COLUMNS} for row in csv.DictReader(file)]
+        except (ValueError, TypeError, KeyError):
+            raise ValueError(f"{self.path}: not the answers of a quiz; move it away, or name another file") from None
+        own = [row for row in rows if (row["seed"], row["candidates"]) == (self.seed, self.candidates)]
+        return own, [row for row in rows if row not in own]
+
+    def _write(self) -> None:
+        if self.path is not None:
+            write_csv(self.path, pd.DataFrame(self._others + self.answers, columns=list(COLUMNS)))
+
+    def __repr__(self) -> str:
+        return f"quiz: question {len(self.answers) + 1}, {len(self.answers)} answered"

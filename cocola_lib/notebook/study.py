@@ -1,0 +1,157 @@
+"""The study: every notebook in order through papermill, and the summary that `make run` prints."""
+
+import ast
+import json
+import os
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from cocola_lib.data.miniatures import open_tracks
+from cocola_lib.files import REPO
+from cocola_lib.training.profiles import Profile
+
+NOTEBOOKS = REPO / "notebooks"
+
+
+@dataclass(frozen=True)
+class Executed:
+    """One executed notebook: its name and seconds of run time."""
+
+    name: str
+    seconds: float
+
+
+class NotebookFailed(ValueError):  # noqa: N818 - reads as what happened
+    """A notebook stopped; the message is its own error in one line, and where the executed part lies."""
+
+
+def run_notebooks(
+    profile: Profile,
+    run_dir: Path,
+    data_root: str | None = None,
+    seed: int = 0,
+    settings: dict[str, str] | None = None,
+    only: list[str] | None = None,
+) -> list[Executed]:
+    """Execute the notebooks in order with papermill.
+
+    Names and data are checked first, so that bad input stops the run before anything is written.
+
+    Args:
+        profile: how much runs.
+        run_dir: gets the executed notebooks and everything they leave.
+        data_root: see `open_tracks`.
+        seed: of everything.
+        settings: further notebook parameters as written on a command line, e.g. {"max_overlap": "0.25"}; each goes
+            to the notebooks that have it.
+        only: prefixes of the notebooks to run, e.g. ["00", "03"]; all by default.
+
+    Raises:
+        ValueError, FileNotFoundError: bad data, or a parameter or notebook that does not exist.
+        NotebookFailed: a notebook stopped.
+    """
+    paths = [p for p in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")) if not only or p.name.startswith(tuple(only))]
+    if not paths:
+        raise FileNotFoundError(f"{NOTEBOOKS}: no notebook {only or ''}; run from a clone, installed with pip -e")
+    given = {"profile": profile.name, "seed": seed, "run_dir": _seen_from_notebooks(run_dir)} | _typed(settings or {})
+    if data_root is not None:
+        given["data_root"] = str(Path(data_root).expanduser().resolve())
+    accepted = {path: set(inspect_parameters(path)) for path in paths}
+    for name in given:
+        if not any(name in names for names in accepted.values()):
+            known = ", ".join(sorted(set().union(*accepted.values())))
+            raise ValueError(f"parameter {name!r}: no notebook has it; they have {known}")
+    open_tracks(data_root, profile.data_size, seed)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    os.environ["COCOLA_COMMAND"] = shlex.join(["cocola", *sys.argv[1:]])  # for the provenance, inside the kernels
+    executed = []
+    for path in paths:
+        print(f"{path.stem} ...", end=" ", flush=True)
+        executed.append(_execute(path, run_dir, {k: v for k, v in given.items() if k in accepted[path]}))
+        print(f"{executed[-1].seconds:.0f} s", flush=True)
+    return executed
+
+
+def _seen_from_notebooks(run_dir: Path) -> str:
+    """A run folder inside the repository as a relative path: executed notebooks can move with the repository."""
+    run_dir = run_dir.resolve()
+    return os.path.relpath(run_dir, NOTEBOOKS) if run_dir.is_relative_to(REPO) else str(run_dir)
+
+
+def inspect_parameters(path: Path) -> dict[str, dict]:
+    """The parameters of a notebook as papermill reads them: name -> {inferred_type_name, default, help}."""
+    import papermill
+
+    return papermill.inspect_notebook(str(path))
+
+
+def _typed(settings: dict[str, str]) -> dict:
+    """Read values as Python literals where they are ones ("0.25" -> 0.25), else as text.
+
+    A path that exists here (with a / in it) is made absolute: notebooks run in a folder of their own.
+    """
+
+    def value(text: str):
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            path = Path(text).expanduser()
+            return str(path.resolve()) if "/" in text and path.exists() else text
+
+    return {name: value(text) for name, text in settings.items()}
+
+
+def _execute(path: Path, run_dir: Path, parameters: dict) -> Executed:
+    """Execute one notebook; the result takes its name only when it is complete."""
+    import papermill
+
+    started = time.monotonic()
+    temporary, failed = run_dir / f".{path.name}", run_dir / f"{path.stem}.failed.ipynb"
+    failed.unlink(missing_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(path),
+            str(temporary),
+            parameters=parameters,
+            cwd=str(path.parent),
+            progress_bar=False,
+            extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
+        )
+    except papermill.PapermillExecutionError as error:
+        temporary.replace(failed)
+        raise NotebookFailed(f"{path.stem}: {error.ename}: {error.evalue} (as far as it came: {failed})") from None
+    _forget_paths(temporary, path)
+    temporary.replace(run_dir / path.name)
+    return Executed(path.stem, time.monotonic() - started)
+
+
+def _forget_paths(executed: Path, source: Path) -> None:
+    """Take this machine's paths out of what papermill notes in an executed notebook."""
+    import nbformat
+
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata["papermill"] |= {"input_path": f"notebooks/{source.name}", "output_path": source.name}
+    nbformat.write(notebook, executed)
+
+
+def summary(run_dir: Path, executed: list[Executed]) -> str:
+    """What `make run` prints at the end: notebooks, run times, headline figures, where to look."""
+    entries = json.loads((run_dir / "results.json").read_text(encoding="utf-8"))
+    width = max(len(e.name) for e in executed)
+    lines = [
+        f"  {e.name:<{width}}  {e.seconds:5.0f} s  {entries.get(e.name, {}).get('headline', '')}" for e in executed
+    ]
+    total = sum(e.seconds for e in executed)
+    return "\n".join(
+        [
+            f"\n{len(executed)} notebooks in {total / 60:.1f} minutes",
+            *lines,
+            "",
+            f"Executed notebooks: {run_dir}/*.ipynb",
+        ]
+        + [f"Figures, tables, numbers: {run_dir}/figures, {run_dir}/tables, {run_dir}/results.json"]
+        + ["Read and change them:  make lab"]
+    )
