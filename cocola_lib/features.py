@@ -5,7 +5,7 @@ Used by notebooks 01 and 02.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 SAMPLE_RATE = 16_000  # Hz
 N_FFT = 1024  # samples
@@ -32,7 +32,7 @@ class FrontEnd(nn.Module):
         path: "numba" for processors, "torch" for any device, "auto" to choose by the waveforms' device.
     """
 
-    def __init__(self, kind="hps", path="auto"):
+    def __init__(self, kind: str = "hps", path: str = "auto"):
         super().__init__()
         for name, value, choices in (("features", kind, KINDS), ("path", path, PATHS)):
             if value not in choices:
@@ -40,17 +40,17 @@ class FrontEnd(nn.Module):
         self.kind, self.path = kind, path
 
     @property
-    def n_channels(self):
+    def n_channels(self) -> int:
         """2 for "hps", else 1."""
         return 2 if self.kind == "hps" else 1
 
     @property
-    def modes(self):
+    def modes(self) -> tuple[str, ...]:
         """The score modes that these features allow: all three with two channels."""
         return MODES if self.n_channels == 2 else ("both",)
 
     @torch.no_grad()
-    def forward(self, waveforms):
+    def forward(self, waveforms: Tensor) -> Tensor:
         """Compute the features of a batch.
 
         Args:
@@ -66,7 +66,7 @@ class FrontEnd(nn.Module):
         return log_mel(waveforms, htk=self.kind == "mel_htk")
 
 
-def hps_log_mel(waveforms, path="auto"):
+def hps_log_mel(waveforms: Tensor, path: str = "auto") -> Tensor:
     """Log-mel of what two median filters separate: (B, N) -> (B, 2, M, T) dB.
 
     A note is a horizontal line of the spectrogram: the median along time keeps it and drops attacks. An attack is a
@@ -91,7 +91,7 @@ def hps_log_mel(waveforms, path="auto"):
     return _relative_db(filters @ power)
 
 
-def log_mel(waveforms, htk=False):
+def log_mel(waveforms: Tensor, htk: bool = False) -> Tensor:
     """Log-mel without separation: (B, N) -> (B, 1, M, T) dB; `htk` as the released mel-only variant."""
     if htk and waveforms.shape[1] <= N_FFT // 2:
         raise ValueError(
@@ -102,7 +102,7 @@ def log_mel(waveforms, htk=False):
     return mel.clamp_(min=AMIN).log10_().mul_(10) if htk else _relative_db(mel)
 
 
-def mask_channels(features, mode):
+def mask_channels(features: Tensor, mode: str) -> Tensor:
     """Silence one channel: "harmonic" keeps channel 0, "percussive" keeps channel 1, "both" keeps both.
 
     Args:
@@ -125,10 +125,10 @@ def mask_channels(features, mode):
     return features * keep.view(1, 2, 1, 1)
 
 
-_FILTERS = {}
+_FILTERS: dict[tuple[str, bool], Tensor] = {}
 
 
-def mel_filters(device, htk=False):
+def mel_filters(device: torch.device | str, htk: bool = False) -> Tensor:
     """The (M, F) triangular filters: Slaney's (area one), or HTK's (height one)."""
     key = (str(device), htk)
     if key not in _FILTERS:
@@ -147,7 +147,7 @@ def mel_filters(device, htk=False):
     return _FILTERS[key]
 
 
-def _checked(waveforms):
+def _checked(waveforms: Tensor) -> Tensor:
     waveforms = torch.as_tensor(waveforms)
     if waveforms.ndim != 2 or waveforms.shape[1] == 0:
         raise ValueError(f"waveforms must be (B, N) with N > 0, found shape {tuple(waveforms.shape)}")
@@ -160,7 +160,7 @@ def _checked(waveforms):
     return waveforms.detach().float()
 
 
-def _stft_magnitude(waveforms, pad_mode="constant"):
+def _stft_magnitude(waveforms: Tensor, pad_mode: str = "constant") -> Tensor:
     """(B, N) -> (B, F, T); in double where the device has it, because -80 dB is close to float32's rounding."""
     exact = torch.float32 if waveforms.device.type == "mps" else torch.float64
     window = torch.hann_window(WINDOW, dtype=exact, device=waveforms.device)
@@ -171,7 +171,7 @@ def _stft_magnitude(waveforms, pad_mode="constant"):
     return torch.cat(clips)
 
 
-def _soft_mask(kept, other):
+def _soft_mask(kept: Tensor, other: Tensor) -> Tensor:
     """kept^2 / (kept^2 + other^2), a half where both are silent."""
     largest = torch.maximum(kept, other)
     silent = largest < torch.finfo(largest.dtype).tiny
@@ -180,7 +180,7 @@ def _soft_mask(kept, other):
     return torch.where(silent, torch.full_like(a, 0.5), a / (a + b).clamp(min=0.5))
 
 
-def _relative_db(power):
+def _relative_db(power: Tensor) -> Tensor:
     """Power -> dB below the loudest cell of each channel, floor -80 dB: (B, C, M, T), in place."""
     level = power.clamp_(min=AMIN).log10_().mul_(10)
     return level.sub_(level.amax(dim=(-2, -1), keepdim=True)).clamp_(min=-TOP_DB)
