@@ -1,8 +1,8 @@
 # make run        the whole study as executed notebooks, in outputs/$(PROFILE)/
-# make test       lint and tests, smoke run of every notebook and browser tests included
+# make test       lint, types, contracts and tests; a smoke run of every notebook and browser tests included
 # make lab        JupyterLab on the notebooks
 # make reference  the executed notebooks and tables that the README shows
-# make clean      remove the environment and the outputs (not outputs/reference, not what listeners answered)
+# make clean      remove the environment and the outputs, but not outputs/reference, nor what listeners answered
 
 PROFILE ?= quick
 DATA_ROOT ?=
@@ -17,6 +17,8 @@ run: .venv/installed
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/pytest --durations=25
 
 lab: .venv/installed
