@@ -4,16 +4,18 @@ Channel 0 keeps what lasts (harmonic: notes), channel 1 what strikes (percussive
 Used by notebooks 01 and 02.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-SAMPLE_RATE = 16_000  # Hz
+from cocola_lib.data.audio import SAMPLE_RATE
+
 N_FFT = 1024  # samples
 WINDOW = 400  # samples, 25 ms: short enough to place an attack
 HOP = 160  # samples, 10 ms
 N_MELS = 64
 FMIN_HZ, FMAX_HZ = 60.0, 7800.0
-KERNEL = 31  # frames or bins seen by the median filters
 AMIN = 1e-10  # power below which everything counts as silence
 TOP_DB = 80.0  # dB below the clip's own maximum where the scale ends
 
@@ -70,7 +72,8 @@ def hps_log_mel(waveforms: Tensor, path: str = "auto") -> Tensor:
     """Log-mel of what two median filters separate: (B, N) -> (B, 2, M, T) dB.
 
     A note is a horizontal line of the spectrogram: the median along time keeps it and drops attacks. An attack is a
-    vertical line: the median along frequency keeps it and drops notes. Soft masks of power 2 share out every cell.
+    vertical line: the median along frequency keeps it and drops notes. Both medians are over 31 cells. Soft masks of
+    power 2 share out every cell.
     """
     filters = mel_filters(waveforms.device)
     if path == "numba" or (path == "auto" and waveforms.device.type == "cpu"):
@@ -113,16 +116,24 @@ def mask_channels(features: Tensor, mode: str) -> Tensor:
     Raises:
         ValueError: for an unknown mode, or one channel asked from features that have only one.
     """
-    if mode not in MODES:
-        raise ValueError(f"unknown mode {mode!r}: choose one of {', '.join(MODES)}")
     if mode == "both":
         return features
-    if features.shape[1] != 2:
-        raise ValueError(
-            f"mode {mode!r} needs a model with harmonic and percussive channels; this one has one: use 'both'"
-        )
+    check_modes(mode, MODES if features.shape[1] == 2 else ("both",))
     keep = features.new_tensor([1.0, 0.0] if mode == "harmonic" else [0.0, 1.0])
     return features * keep.view(1, 2, 1, 1)
+
+
+def check_modes(modes: Sequence[str] | str | None, available: Sequence[str] = MODES) -> tuple[str, ...]:
+    """The modes asked for as a tuple (None: all that are available), or one line about why they cannot be had."""
+    modes = available if modes is None else (modes,) if isinstance(modes, str) else modes
+    if not modes or (unknown := next((mode for mode in modes if mode not in MODES), None)):
+        raise ValueError(f"mode: {unknown if modes else modes!r}; expected one of {', '.join(MODES)}")
+    if missing := next((mode for mode in modes if mode not in available), None):
+        raise ValueError(
+            f"mode: {missing!r} needs a model with harmonic and percussive channels; this one has a single channel: "
+            "use mode 'both', or a checkpoint with features 'hps'"
+        )
+    return tuple(modes)
 
 
 _FILTERS: dict[tuple[str, bool], Tensor] = {}

@@ -19,8 +19,9 @@ import torch
 
 from cocola_lib.encoder import Cocola
 from cocola_lib.fast.inference import frozen, probe_clips
+from cocola_lib.fast.medians import KERNEL
 from cocola_lib.fast.memory import keep_freed_memory
-from cocola_lib.features import FMAX_HZ, FMIN_HZ, HOP, KERNEL, N_FFT, N_MELS, SAMPLE_RATE, WINDOW, FrontEnd
+from cocola_lib.features import FMAX_HZ, FMIN_HZ, HOP, N_FFT, N_MELS, SAMPLE_RATE, WINDOW, FrontEnd
 from cocola_lib.loss import contrastive_loss
 from cocola_lib.training.module import ContrastiveModule
 from cocola_lib.training.recipes import get_recipe
