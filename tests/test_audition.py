@@ -58,16 +58,25 @@ def test_scores_are_those_of_the_pair_and_hidden_until_asked(hear, sampler):
         assert f"({mode})" in asked
         assert f"<td>{matrix[0, 0]:.2f}</td>" in asked
         assert f"({mode})" not in visible(hear.html)
-    assert "not calibrated" in asked
+
+
+def test_a_scorer_without_calibration_says_no_more_than_its_scores(sampler):
+    scorer = Scorer("control")
+    scorer.calibration = None
+    document = audition([PairSpec(sampler.tracks[0].id, 1.0, ("bass",), ("keys",))], sampler, scorer).html
+    assert "not calibrated" in document
+    assert "odds" not in document
 
 
 def test_a_calibrated_scorer_says_what_its_scores_mean(sampler):
     rng = np.random.default_rng(0)
     modes = {mode: fit(rng.normal(2, 1, 500), rng.normal(0, 1, 500)) for mode in MODES}
     spec = PairSpec(sampler.tracks[0].id, 1.0, ("bass",), ("keys",))
-    document = audition([spec], sampler, Scorer("control"), Calibration("songs", modes)).html
+    scorer = Scorer("control")
+    scorer.calibration = Calibration("songs", modes)
+    document = audition([spec], sampler, scorer).html
     known = modes["harmonic"]
-    score = Scorer("control").matrix(*[[side] for side in sampler.audio(spec)], "harmonic")[0, 0]
+    score = scorer.matrix(*[[side] for side in sampler.audio(spec)], "harmonic")[0, 0]
     assert f"{known.percentile(score):.0f} %" in document
     assert "true and random pairs of songs" in document
     assert "random pairs of songs" not in visible(document)
@@ -145,7 +154,7 @@ def test_a_surprise_is_not_told_before_it_is_asked_for_and_the_seed_decides_it(s
         assert "is told below" in visible(one.html)
         assert one.amount is None or foils.amount_label(one.kind, one.amount) not in visible(one.html)
         assert one.kind not in repr(one)
-        assert "The accompaniment is" in one.html
+        assert "What you hear as accompaniment:" in one.html
         kinds.append(one.kind)
     assert 2 <= kinds.count("coherent") <= 10  # a listener who always says no gains nothing
     assert len(set(kinds)) > 2

@@ -87,14 +87,16 @@ def test_the_answer_is_hidden_until_it_is_given_and_then_told(specs, sampler):
     game.answer(game.round.true)
     assert "You are right" in game.html
     assert f"(score {game.scores.max():.2f})" in game.html
+    for i, letter in enumerate("AB"):  # a wrong one is never said to be "the true accompaniment" and no more
+        assert f"{letter} {'belongs' if i == game.round.true else 'does not belong'} (score" in game.html
     assert all(button.disabled for button in game.buttons)
 
 
-def test_the_model_scores_candidates_as_an_audition_would_so_that_two_do_not_tie(specs, sampler):
+def test_the_model_scores_every_candidate_as_it_would_alone(specs, sampler):
     game = quiz(specs, sampler, Scorer("control"), kinds=KINDS)
     music = game.round.conditioning
     expected = [Scorer("control").matrix([music], [clip])[0, 0] for clip in game.round.candidates]
-    np.testing.assert_allclose(game.scores, expected)  # standardised over two, the control's halves would cancel
+    np.testing.assert_allclose(game.scores, expected, rtol=1e-5)
 
 
 def test_a_second_click_on_an_answer_counts_once(specs, sampler):
@@ -117,10 +119,33 @@ def test_answers_are_on_disk_before_the_next_question_and_a_new_kernel_goes_on(s
     assert resumed.round.what == game.round.what
     assert "Question 2" in resumed.html
     assert "Right answers so far" in resumed.html
-    resumed.again_button.click()
+    resumed.start_over()
     assert resumed.answers == []
     assert list(csv.DictReader(path.open())) == []
     assert list(tmp_path.rglob(".*")) == []  # nothing half-written
+
+
+def test_answers_are_not_forgotten_by_one_click(specs, sampler):
+    game = quiz(specs, sampler, Scorer("control"), kinds=KINDS)
+    assert game.again_button.disabled  # there is nothing to forget
+    play(game, [0, 0])
+    game.again_button.click()
+    assert len(game.answers) == 2
+    assert game.again_button.description == "Forget all answers?"
+    game.answer(0)  # whoever goes on has not confirmed
+    game.again_button.click()
+    assert len(game.answers) == 3
+    game.again_button.click()
+    assert game.answers == []
+    assert game.again_button.description == "Start over"
+
+
+def test_the_music_goes_on_when_a_question_is_answered(specs, sampler):
+    game = quiz(specs, sampler, Scorer("control"), kinds=KINDS)
+    players, told = (output.outputs for output in game._outputs)
+    game.answer(0)
+    assert game._outputs[0].outputs == players
+    assert game._outputs[1].outputs != told
 
 
 def test_answers_of_another_seed_or_number_of_candidates_stay_in_the_file(specs, sampler, tmp_path):

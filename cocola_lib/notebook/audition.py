@@ -1,6 +1,6 @@
 """Audition: choose a pair and what is wrong with it, hear it, look at it, and only then see what the score says.
 
-Everything is a document with static players first (see `panel.py`): a headless run shows the first pair. Used by
+It is a document with static players first of all (see `panel.py`), so that a headless run shows the first pair. Used by
 notebooks 00 and 01.
 """
 
@@ -12,44 +12,41 @@ import numpy as np
 
 from cocola_lib.data.activity import BLOCK_S
 from cocola_lib.hearing import foils
-from cocola_lib.models.calibration import Calibration
 from cocola_lib.notebook import players as listen
 from cocola_lib.notebook.pair_views import pair_picture, read_scores
 from cocola_lib.notebook.panel import Panel
 from cocola_lib.sampling import PairSpec, WindowSampler, split_stems
+from cocola_lib.scoring import Scorer
 
-SURPRISE = "surprise"  # the kind that is drawn and not told
+SURPRISE = "surprise"  # a kind that is drawn and not told
 ROLES = ("anchor", "accompaniment", "out")
-HINT = "Nothing happens when you choose? Run this cell: choosing needs a kernel, listening does not."
+HINT = "If nothing happens when you choose, run this cell: choosing needs a kernel, listening does not."
 
 
 def audition(
-    specs: Sequence[PairSpec],
-    sampler: WindowSampler,
-    scorer=None,
-    calibration: Calibration | None = None,
-    seed: int = 0,
+    specs: Sequence[PairSpec], sampler: WindowSampler, scorer: Scorer | None = None, seed: int = 0
 ) -> "Audition":
     """A panel on which to hear pairs that belong together, and pairs that do not.
 
     Args:
-        specs: pairs; the first one is shown first, "Surprise me" draws among all windows.
-        sampler: holds the tracks to choose from.
-        scorer: anything with `modes` and `matrices`; None shows no scores.
-        calibration: what the scorer's numbers mean; None takes its own, if it has one.
+        specs: pairs, of which the first is shown first.
+        sampler: holds the tracks to choose from; "Surprise me" draws among all of their windows.
+        scorer: its scores are shown on demand; None shows no scores.
         seed: of the surprises, and of what is taken from elsewhere.
+
+    Raises:
+        ValueError: specs is empty.
     """
-    return Audition(specs, sampler, scorer, calibration, seed)
+    return Audition(specs, sampler, scorer, seed)
 
 
 class Audition(Panel):
     """See `audition`. `spec`, `kind`, `amount` and `clips` are what is heard now."""
 
-    def __init__(self, specs, sampler, scorer=None, calibration=None, seed=0):
+    def __init__(self, specs, sampler, scorer, seed):
         if not specs:
             raise ValueError("specs is empty; there is no pair to hear")
         self.sampler, self.scorer, self.seed = sampler, scorer, seed
-        self.calibration = calibration or getattr(scorer, "calibration", None)
         self._rng, self._quiet = np.random.default_rng([seed, 1]), False
         wide = {"description_width": "90px"}
         ids = [track.id for track in sampler.tracks]
@@ -70,7 +67,9 @@ class Audition(Panel):
         )
         self.amount_menu = ipywidgets.Dropdown(description="By", style=wide, layout={"width": "300px"})
         self.surprise_button = ipywidgets.Button(
-            description="Surprise me", icon="random", tooltip="another track, window, stems and kind; you are not told"
+            description="Surprise me",
+            icon="random",
+            tooltip="draws a track, a window, stems and a kind, untold",
         )
         rows = [ipywidgets.HBox([self.kind_menu, self.amount_menu, self.surprise_button])]
         super().__init__(above=[self.track, self.window, self.stems, *rows])
@@ -82,7 +81,7 @@ class Audition(Panel):
         self.surprise_button.on_click(lambda _: self.surprise())
 
     def surprise(self) -> None:
-        """Draw a track, a window, stems and a kind, and do not tell the kind."""
+        """Draw a track, a window, stems and a kind, and do not tell which kind."""
         for track_id in map(str, self._rng.permutation(self.track.options)):
             starts, active = self.sampler.windows(self.sampler.by_id[track_id])
             if len(starts):
@@ -104,7 +103,7 @@ class Audition(Panel):
         self._quiet = False
         self._changed()
 
-    def _new_track(self, _=None):
+    def _new_track(self, _):
         if not self._quiet:
             self._quiet = True
             self._list_windows()
@@ -112,12 +111,12 @@ class Audition(Panel):
             self._quiet = False
             self._changed()
 
-    def _new_window(self, _=None):
+    def _new_window(self, _):
         if not self._quiet:
             self._list_stems({row.description: row.value for row in self.stems.children})
             self._changed()
 
-    def _new_kind(self, _=None):
+    def _new_kind(self, _):
         if not self._quiet:
             self._quiet = True
             self._list_amounts()
@@ -129,7 +128,7 @@ class Audition(Panel):
         self.window.options = [round(float(s) * BLOCK_S, 1) for s in starts] or [0.0]
 
     def _list_stems(self, roles: dict[str, str]):
-        """A row for every stem that sounds in this window; the roles it had are kept where that leaves two sides."""
+        """List the stems that sound in this window; their roles are kept where that leaves both sides filled."""
         starts, active = self.sampler.windows(self.sampler.by_id[self.track.value])
         if not len(starts):
             self.stems.children = ()
@@ -175,7 +174,7 @@ class Audition(Panel):
         }
         empty = [role for role, names in sides.items() if not names]
         if empty:
-            self.complain(f"No stem in the {empty[0]}: give it one.")
+            self.complain(f"No stem in the {empty[0]}; move one there.")
             return
         self.spec = PairSpec(self.track.value, self.window.value, sides["anchor"], sides["accompaniment"])
         self.kind, self.amount = self.kind_menu.value, self.amount_menu.value
@@ -194,7 +193,7 @@ class Audition(Panel):
         self.show(self._document(anchor, foil))
 
     def _draw_foil(self):
-        """Coherent half of the time, else a foil that this pair can have; `kind` and `amount` say which."""
+        """Draw the true accompaniment half of the time, else a foil that this pair can have; sets `kind`, `amount`."""
         wrong = self._rng.permutation([kind for kind in foils.KINDS if kind != "coherent"])
         for kind in ("coherent", *wrong) if self._rng.random() < 0.5 else wrong:
             amounts = foils.KINDS[kind]
@@ -206,13 +205,13 @@ class Audition(Panel):
         raise ValueError(f"track {self.spec.track_id}: nothing can be done to this pair; choose another window")
 
     def _document(self, anchor: np.ndarray, foil: foils.Foil) -> str:
-        told = "what was done to the accompaniment is told below" if self.kind_menu.value == SURPRISE else foil.what
+        told = "what you hear as accompaniment is told below" if self.kind_menu.value == SURPRISE else foil.what
         spec = self.spec
         title = f"{spec.track_id}, from {spec.start_s:g} s: {' + '.join(spec.anchor)}, with {' + '.join(spec.positive)}"
         players = listen.Players(self.clips, title=f"{title} ({told})")._repr_html_()
-        answer = f"<p>The accompaniment is {html.escape(foil.what)}.</p>"
+        answer = f"<p>What you hear as accompaniment: {html.escape(foil.what)}.</p>"
         if self.scorer is not None:
-            answer += read_scores(self.scorer, self.calibration, anchor, foil.clip)
+            answer += read_scores(self.scorer, anchor, foil.clip)
         picture = pair_picture(anchor, foil.clip)
         return (
             f"{players}<details><summary>What the score says (decide first: do they belong together?)</summary>{answer}"

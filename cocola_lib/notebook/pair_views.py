@@ -1,4 +1,4 @@
-"""Views of one pair, as HTML: what it looks like to the encoder, and what its scores mean."""
+"""Views of one pair as HTML: what the encoder sees of it, and what its scores mean."""
 
 import base64
 import html
@@ -12,26 +12,25 @@ from PIL import Image
 
 from cocola_lib.data.audio import SAMPLE_RATE
 from cocola_lib.features import MODE_LABELS, FrontEnd
-from cocola_lib.models.calibration import Calibration
+from cocola_lib.scoring import Scorer
 
 
-def read_scores(scorer, calibration: Calibration | None, anchor: np.ndarray, accompaniment: np.ndarray) -> str:
-    """The scores of one pair in all modes as an HTML table, with what they mean where that is known.
+def read_scores(scorer: Scorer, anchor: np.ndarray, accompaniment: np.ndarray) -> str:
+    """The scores of one pair in all modes as an HTML table, with their meaning if the scorer is calibrated.
 
     Args:
-        scorer: anything with `modes` and `matrices`.
-        calibration: of that scorer; None says that raw scores are all there is.
+        scorer: gives the scores.
         anchor, accompaniment: (N,) float32 at 16 kHz.
     """
-    rows = []
-    for mode, matrix in scorer.matrices([anchor], [accompaniment], scorer.modes).items():
+    rows, calibration = [], scorer.calibration
+    for mode, matrix in scorer.matrices([anchor], [accompaniment]).items():
         score, known = float(matrix[0, 0]), calibration.modes.get(mode) if calibration else None
         row = {"mode": f"{MODE_LABELS[mode]} ({mode})", "score": f"{score:.2f}"}
         if known:
-            row["beats, of random pairs"] = f"{known.percentile(score):.0f} %"
+            row["random pairs it beats"] = f"{known.percentile(score):.0f} %"
             row["odds, true : random"] = _odds(known.odds(score))
         rows.append(row)
-    note = "This scorer is not calibrated: higher is more coherent, and there is no more to it."
+    note = "This scorer is not calibrated: all that can be said is that higher means more coherent."
     if calibration:
         note = f"Measured on true and random pairs of {calibration.dataset}; a coherent pair beats most random ones."
     return pd.DataFrame(rows).to_html(index=False, border=0, justify="left") + f"<p>{html.escape(note)}</p>"
@@ -46,7 +45,7 @@ def _odds(odds: float) -> str:
 def pair_picture(anchor: np.ndarray, accompaniment: np.ndarray) -> str:
     """Waveform, harmonic and percussive spectrogram of both sides as a grid of images with HTML labels.
 
-    (A figure with axes takes half a second; this takes 20 ms, and its text has the colour of the theme.)
+    A figure with axes takes half a second; this takes 20 ms, and its text has the colour of the theme.
 
     Args:
         anchor, accompaniment: (N,) float32 at 16 kHz.

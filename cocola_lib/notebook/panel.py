@@ -1,8 +1,8 @@
 """Panels: controls that need a kernel, around a document that does not.
 
 The document is HTML with static players. It is shown inside the widget, where the kernel changes it and a reloaded page
-finds it again, and once more beside the widget: that copy is what remains of an output that nobody trusts, or that is
-opened without its kernel. Where the widget lives, `player.js` hides the copy.
+finds it again, and a second time beside the widget: that copy is what remains when the output is not trusted, or is
+opened without its kernel. Where the widget is alive, `player.js` hides the copy.
 """
 
 import html
@@ -12,37 +12,40 @@ from collections.abc import Sequence
 import ipywidgets
 from IPython.display import HTML, display
 
-NO_CONTROLS = "(Controls are here when the notebook is trusted and its cells have been run. The rest plays without.)"
+NO_CONTROLS = "(Controls are here when the notebook is trusted and its cells have been run. Sounds play without them.)"
 
 
 class Panel:
-    """Controls above, a document, controls below. Subclasses call `show` with the document's HTML.
+    """Controls above, a document, controls below it, an answer. Subclasses call `show` with the HTML of both.
 
     Attributes:
-        html: the document as it is shown now.
+        html: the document and the answer as they are shown now.
     """
 
     def __init__(self, above: Sequence[ipywidgets.Widget] = (), below: Sequence[ipywidgets.Widget] = ()):
         self.html = ""
         self._id, self._copy = uuid.uuid4().hex[:12], None
-        self._output = ipywidgets.Output()
-        self.box = ipywidgets.VBox([*above, self._output, *below])
+        self._outputs, self._shown = (ipywidgets.Output(), ipywidgets.Output()), ["", ""]
+        self.box = ipywidgets.VBox([*above, self._outputs[0], *below, self._outputs[1]])
 
-    def show(self, document: str) -> None:
-        """Put another document in the place of the last one, in the widget and in its copy."""
-        self.html = document
-        data = {"text/html": self._as("live"), "text/plain": repr(self)}
-        self._output.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
+    def show(self, document: str, answer: str = "") -> None:
+        """Replace the document and the answer, in the widget and in its copy; what is the same keeps playing."""
+        self.html = document + answer
+        for i, part in enumerate((document, answer)):
+            if part != self._shown[i]:
+                data = {"text/html": self._as("live", part), "text/plain": repr(self)}
+                self._outputs[i].outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
+                self._shown[i] = part
         if self._copy is not None:
-            self._copy.update(HTML(self._as("static")))
+            self._copy.update(HTML(self._as("static", self.html)))
 
     def complain(self, message: str) -> None:
-        """Say in place of the document what was wrong and what to do."""
+        """Say in place of the document what is wrong and what to do."""
         self.show(f'<p role="alert"><b>{html.escape(message)}</b></p>')
 
-    def _as(self, what: str) -> str:
-        return f'<div class="cocola-document cocola-{what}" data-of="{self._id}">{self.html}</div>'
+    def _as(self, kind: str, part: str) -> str:
+        return f'<div class="cocola-document cocola-{kind}" data-of="{self._id}">{part}</div>'
 
     def _ipython_display_(self) -> None:
         display(self.box._repr_mimebundle_() | {"text/plain": NO_CONTROLS}, raw=True)
-        self._copy = display(HTML(self._as("static")), display_id=True)
+        self._copy = display(HTML(self._as("static", self.html)), display_id=True)

@@ -1,5 +1,5 @@
 // Makes every .cocola-player of the page one player: its clips run in step, and switching leaves no gap.
-// Without this script (an untrusted notebook) each clip keeps its own controls. See listen.py.
+// Without this script (an untrusted notebook) each clip keeps its own controls. See players.py.
 (() => {
   const page = (window.cocola ??= { context: null, stop: () => {} });
   const FADE_S = 0.005; // short enough to be no gap, long enough not to click

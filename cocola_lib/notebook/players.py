@@ -1,7 +1,7 @@
-"""Listening: players that work anywhere, level-matched and labelled.
+"""Players that work anywhere, level-matched and labelled.
 
-A clip is one static `<audio controls src="data:...">`: it needs no kernel, no widget and no trust. (JupyterLab strips
-`<source>` children from outputs of untrusted notebooks, so the sound sits in `src`.) Where scripts may run, `player.js`
+A clip is one static `<audio controls src="data:...">`, which needs no kernel, no widget and no trust. (JupyterLab
+strips `<source>` children from outputs of untrusted notebooks, so the sound sits in `src`.) Where scripts may run, `player.js`
 turns the clips of one output into one player that switches between them at the same position without a gap.
 """
 
@@ -24,8 +24,8 @@ def audio_tag(clip: np.ndarray, label: str, rate: int = SAMPLE_RATE, small: bool
         clip: (N,) float32, full scale = 1.
         label: read out by screen readers, and shown as the clip's name where scripts may run.
         rate: Hz.
-        small: False keeps every sample (FLAC, 112 kB for 5 s), so that what is heard is what was computed; True is for
-            pages of many clips (MP3, 23 kB, correlation with the samples 0.998).
+        small: False keeps every sample (FLAC, 112 kB for 5 s), so that what is heard is what was computed; True is
+            for pages with many clips (MP3, 23 kB, correlation with the samples 0.998).
     """
     buffer = io.BytesIO()
     kind, format, subtype = ("mpeg", "MP3", "MPEG_LAYER_III") if small else ("flac", "FLAC", "PCM_16")
@@ -43,11 +43,11 @@ def _asset(name: str) -> str:
 
 
 def one_player(body: str, label: str) -> str:
-    """HTML with `audio_tag`s in it, as one player that switches between them without a gap (`player.js`).
+    """Make one player of HTML that holds several `audio_tag`s; it switches between them without a gap (`player.js`).
 
     Args:
         body: HTML; its clips start together, and shorter ones are silent after their end.
-        label: of the whole, for screen readers.
+        label: of the whole player, for screen readers.
     """
     return (
         f'<div class="cocola-player" role="group" aria-label="{html.escape(label)}">{body}</div>'
@@ -61,7 +61,7 @@ class Players:
     Args:
         clips: label -> (N,) float32 at 16 kHz.
         notes: label -> text shown beside the clip, e.g. its score.
-        title: a line above.
+        title: a line above the clips.
         small: see `audio_tag`.
     """
 

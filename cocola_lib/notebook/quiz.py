@@ -1,7 +1,7 @@
 """Quiz: which of these accompaniments belongs? First the listener answers, then the model; both are counted by kind.
 
-Used by notebook 00. Rounds are a pure function of the seed; answers can be kept in a file, so that a restarted kernel
-goes on where the listener was.
+Used by notebook 00. Questions are a pure function of the seed; answers can be kept in a file, so that a restarted
+kernel goes on where the listener stopped.
 """
 
 import csv
@@ -23,8 +23,9 @@ from cocola_lib.sampling import PairSpec, WindowSampler
 KINDS = tuple(kind for kind in foils.KINDS if kind != "coherent")
 REPLAYED = ("shifted", "stretched")  # their foils are played from the score, so the true one is as well
 LETTERS = "ABCD"
+APART = {"margin": "2px 2px 2px auto"}  # at the far end of the row, away from Next
 COLUMNS = ("seed", "candidates", "round", "kind", "listener", "model", "true")
-HINT = "The buttons do nothing? Run this cell: answering needs a kernel, listening does not."
+HINT = "If the buttons do nothing, run this cell: answering needs a kernel, listening does not."
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,16 @@ def quiz(
     """A panel that asks which candidate belongs, and keeps the tally of listener and model.
 
     Args:
-        specs: true pairs to ask about.
-        sampler: holds their tracks, and those that wrong candidates come from.
-        scorer: the model to play against; anything with `matrices`.
-        candidates: 2, or up to 4.
+        specs: the true pairs to ask about.
+        sampler: holds their tracks, and the tracks that wrong candidates come from.
+        scorer: a `Scorer`, the model to play against.
+        candidates: how many there are in a question, from 2 to 4.
         kinds: of wrong candidates, keys of `foils.KINDS`; they take turns.
-        answers: a CSV that keeps the answers; None forgets them with the kernel.
+        answers: a CSV file that keeps the answers; with None they are lost with the kernel.
         seed: of the questions.
 
     Raises:
-        ValueError: no specs, or a number of candidates or a kind that there is not.
+        ValueError: no specs, too many or too few candidates, or an unknown kind.
     """
     return Quiz(specs, sampler, scorer, candidates, kinds, answers, seed)
 
@@ -91,9 +92,9 @@ def draw_round(specs, sampler, kind: str, n: int, rng: np.random.Generator) -> R
 
 
 class Quiz(Panel):
-    """See `quiz`. `round` is the question asked now, `scores` the model's, `tally()` what was answered."""
+    """See `quiz`. `round` is the question asked now, `scores` are the model's, `tally()` sums up the answers."""
 
-    def __init__(self, specs, sampler, scorer, candidates=2, kinds=KINDS, answers=None, seed=0):
+    def __init__(self, specs, sampler, scorer, candidates, kinds, answers, seed):
         if not specs:
             raise ValueError("specs is empty; there is nothing to ask about")
         if not 2 <= candidates <= len(LETTERS):
@@ -110,12 +111,12 @@ class Quiz(Panel):
             for letter in LETTERS[:candidates]
         ]
         self.next_button = ipywidgets.Button(description="Next", icon="arrow-right", tooltip="the next question")
-        self.again_button = ipywidgets.Button(description="Start over", tooltip="forget all answers")
+        self.again_button = ipywidgets.Button(tooltip="forgets all answers; asks once before it does", layout=APART)
         super().__init__(below=[ipywidgets.HBox([*self.buttons, self.next_button, self.again_button])])
         for i, button in enumerate(self.buttons):
             button.on_click(lambda _, i=i: self.answer(i))
         self.next_button.on_click(lambda _: self._ask())
-        self.again_button.on_click(lambda _: self.start_over())
+        self.again_button.on_click(lambda _: self.start_over() if self._sure else self._ask_whether_sure(True))
         self._ask()
 
     def answer(self, choice: int) -> None:
@@ -127,7 +128,7 @@ class Quiz(Panel):
         self.answers.append(dict(zip(COLUMNS, (*row, self.round.true), strict=True)))
         self._write()
         self._set_answered(True)
-        self.show(self._document(f'<p role="status">{self._verdict(choice)}</p>' + self._tally_html()))
+        self.show(self._document(), f'<p role="status">{self._verdict(choice)}</p>' + self._tally_html())
 
     def tally(self) -> pd.DataFrame:
         """Rounds, and shares of right answers of listener and model, by kind of wrong candidate."""
@@ -168,30 +169,34 @@ class Quiz(Panel):
             self.next_button.disabled = True
             self.complain(problem)
             return
-        pairs = [([self.round.conditioning], [clip]) for clip in self.round.candidates]
-        scores = [self.scorer.matrices(*pair, ("both",))["both"][0, 0] for pair in pairs]  # as the audition shows them
+        scores = self.scorer.matrix([self.round.conditioning], self.round.candidates)[0]
         self.scores = np.nan_to_num(scores, nan=-np.inf)  # (candidates,)
         self._set_answered(False)
         peek = f"<details class='cocola-peek'><summary>The answer</summary>{self._verdict(None)}</details>"
-        self.show(self._document(peek + (self._tally_html() if self.answers else "")))
+        self.show(self._document(), peek + (self._tally_html() if self.answers else ""))
 
     def _set_answered(self, answered: bool):
         self._answered = answered
         for button in self.buttons:
             button.disabled = answered
         self.next_button.disabled = not answered
+        self._ask_whether_sure(False)
+
+    def _ask_whether_sure(self, asking: bool):
+        self._sure = asking
+        self.again_button.description = "Forget all answers?" if asking else "Start over"
+        self.again_button.button_style = "danger" if asking else ""
+        self.again_button.disabled = not self.answers
 
     def _verdict(self, choice: int | None) -> str:
         true, model = self.round.true, int(np.argmax(self.scores))
         you = "" if choice is None else f"<b>You are {'right' if choice == true else 'wrong'}.</b> "
-        listed = "; ".join(
-            f"{LETTERS[i]} is {html.escape(what)} (score {score:.2f})"
-            for i, (what, score) in enumerate(zip(self.round.what, self.scores, strict=True))
+        belongs = ["belongs" if i == true else "does not belong" for i in range(self.candidates)]
+        listed = "<br>".join(
+            f"{letter} {verdict} (score {score:.2f}): it is {html.escape(what)}."
+            for letter, verdict, score, what in zip(LETTERS, belongs, self.scores, self.round.what, strict=False)
         )
-        return (
-            f"{you}{LETTERS[true]} belongs. The model chose {LETTERS[model]} and is "
-            f"{'right' if model == true else 'wrong'}.<br>{listed}."
-        )
+        return f"{you}The model chose {LETTERS[model]} and is {'right' if model == true else 'wrong'}.<br>{listed}"
 
     def _tally_html(self) -> str:
         shares = dict.fromkeys(("you", "model", "chance"), "{:.0%}".format)
@@ -199,7 +204,7 @@ class Quiz(Panel):
             index=False, border=0, justify="left", formatters=shares
         )
 
-    def _document(self, below: str) -> str:
+    def _document(self) -> str:
         question = f"Question {len(self.answers) + (not self._answered)}: which candidate belongs to this music?"
         clips = {"the music": self.round.conditioning}
         for letter, clip in zip(LETTERS, self.round.candidates, strict=False):
@@ -208,11 +213,11 @@ class Quiz(Panel):
         source = f"The music: {' + '.join(spec.anchor)} of {spec.track_id}, from {spec.start_s:g} s."
         return (
             listen.Players(clips, title=question, small=True)._repr_html_()
-            + f"<p><small>{html.escape(source)} {HINT}</small></p>{below}"
+            + f"<p><small>{html.escape(source)} {HINT}</small></p>"
         )
 
     def _read(self) -> tuple[list[dict], list[dict]]:
-        """Answers of the file that are this quiz's, and those of quizzes with other seeds or numbers of candidates."""
+        """The answers in the file that belong to this quiz, and those of quizzes with another seed or K."""
         if self.path is None or not self.path.is_file():
             return [], []
         try:
