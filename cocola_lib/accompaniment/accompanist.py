@@ -12,9 +12,9 @@ import numpy as np
 
 from cocola_lib.data.audio import SAMPLE_RATE, rms_dbfs
 from cocola_lib.data.miniatures.synth import Note, Part, render
+from cocola_lib.models.control import CHROMA_N_FFT
 
 HOP = 256  # samples, 16 ms: the grid on which beats are found
-CHROMA_N_FFT = 4096  # samples: 3.9 Hz per bin, so that bass notes land in the right class
 CHORD_BAND_HZ = 60, 1000  # Hz, where chords are heard: above lie overtones that belong to other chords
 CHORD_STAY = 0.5  # probability that a chord lasts for another beat
 CHORD_SHARPNESS = 8.0  # how much likelier a chord is per correlation of 1 with its template, nats

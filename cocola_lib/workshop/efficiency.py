@@ -20,12 +20,11 @@ import torch
 import torch.nn.functional as F
 import typer
 
-from cocola_lib.data.audio import WINDOW_S
 from cocola_lib.encoder import POOLINGS, Cocola, ModelConfig, data_dependent_start
 from cocola_lib.evaluation import bootstrap_interval, hit_probability
 from cocola_lib.masking import draw_modes, loss_of_pairs, mask_pairs, other_masks
 from cocola_lib.models.backbones import COLUMNS, STRIDE_8, mixed_precision, tap
-from cocola_lib.models.control import SEGMENT_S, chroma_segments, onset_curve
+from cocola_lib.models.control import N_CHROMA, chroma_segments, onset_curve
 from cocola_lib.models.provenance import provenance
 from cocola_lib.training.small_runs import LEARNING_RATE, InThree, Pool
 from cocola_lib.workshop.families.losses import imitation_loss
@@ -36,7 +35,6 @@ POOL_BATCHES, POOL_K = 60, 64  # 3,840 pairs to learn from
 TEST_K = 128
 EMA_DECAY = 0.99
 EASY = "mini-cocochorales"  # its songs are told apart soonest
-N_CHROMA = round(WINDOW_S / SEGMENT_S) * 12  # numbers
 TABLE = Path(__file__).with_name("efficiency.csv")
 
 

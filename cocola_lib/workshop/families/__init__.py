@@ -19,8 +19,9 @@ Rendering needs `pip install "cocola-lib[families]"` and, from the system's pack
 FluidR3 GM and MMA (Musical MIDI Accompaniment, used as a program; its licence is GPL). Scoring needs none of it.
 """
 
-RATE = 16_000  # Hz
+from cocola_lib.data.audio import SAMPLE_RATE
+
+RATE = SAMPLE_RATE  # Hz
 LENGTH_S = 13.0  # of an excerpt
 ROLL_HZ = 50  # pitch classes per second
-WINDOW_S = 5.0
 STEPS, STEP_S = 63, 0.08  # of a window: the encoder's

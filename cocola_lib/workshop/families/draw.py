@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from cocola_lib.data.audio import WINDOW_S
 from cocola_lib.features import hps_log_mel
-from cocola_lib.workshop.families import LENGTH_S, RATE, ROLL_HZ, STEP_S, STEPS, WINDOW_S
+from cocola_lib.workshop.families import LENGTH_S, RATE, ROLL_HZ, STEP_S, STEPS
 from cocola_lib.workshop.families.sound import equalised, level, recorded
 
 N_SAMPLES = int(WINDOW_S * RATE)
