@@ -3,13 +3,18 @@
 import math
 import os
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 from cocola_lib.data import audio
+from cocola_lib.fast.batches import Job
 
 WINDOW = round(audio.WINDOW_S * audio.SAMPLE_RATE)  # samples
 TOLERANCE = 160  # samples: a "5 s" file may be 10 ms short after resampling or MP3 coding
+Sound = str | os.PathLike | ArrayLike | Tensor  # a path, or samples as `audio.to_mono` takes them
 HOP_S = 2.5  # s from one window to the next
 BLOCK_S = 60.0  # s read from disk at once
 
@@ -27,17 +32,15 @@ class Clip:
     A clip shorter than a window is filled up with zeros, with a warning.
     """
 
-    def __init__(self, source, rate=None, hop_s=HOP_S, name="clip"):
+    def __init__(self, source: Sound, rate: int | None = None, hop_s: float = HOP_S, name: str = "clip"):
         if isinstance(source, (str, os.PathLike)):
-            self.path, self.samples, self.name = source, None, str(source)
-            header = audio.info(source)
+            self.source: str | os.PathLike | np.ndarray = source
+            self.name, header = str(source), audio.info(source)
             self.n_samples = round(header.n_samples * audio.SAMPLE_RATE / header.sample_rate)
         else:
             rate = audio.SAMPLE_RATE if rate is None else rate
-            mono = audio.to_mono(source, rate, name)
-            self.path, self.name = None, name
-            self.samples = audio.resample(mono, rate, audio.SAMPLE_RATE)
-            self.n_samples = len(self.samples)
+            samples = audio.resample(audio.to_mono(source, rate, name), rate, audio.SAMPLE_RATE)
+            self.source, self.name, self.n_samples = samples, name, len(samples)
         self.hop = _hop(hop_s)
         self.padded = self.n_samples + TOLERANCE < WINDOW
         if self.padded:
@@ -45,7 +48,7 @@ class Clip:
             warnings.warn(f"{found}, shorter than a window of {audio.WINDOW_S:g} s; zero padded", stacklevel=3)
         self.n_windows = 1 + max(0, self.n_samples + TOLERANCE - WINDOW) // self.hop
 
-    def windows(self, n_windows=None):
+    def windows(self, n_windows: int | None = None) -> Iterator[np.ndarray]:
         """Yield the first `n_windows` windows (all: None) as (WINDOW,) float32, read a minute at a time."""
         n_windows = self.n_windows if n_windows is None else min(n_windows, self.n_windows)
         per_block = max(1, int(BLOCK_S * audio.SAMPLE_RATE - WINDOW) // self.hop)
@@ -55,30 +58,19 @@ class Clip:
             for t in range(count):
                 yield block[t * self.hop : t * self.hop + WINDOW]
 
-    def _read(self, start, n):
+    def _read(self, start: int, n: int) -> np.ndarray:
         """Samples [start, start + n) at 16 kHz, zeros past the end."""
-        if self.path is not None:
-            return audio.read(self.path, audio.SAMPLE_RATE, start / audio.SAMPLE_RATE, n / audio.SAMPLE_RATE)
-        part = self.samples[start : start + n]
-        return np.pad(part, (0, n - len(part)))
-
-
-class Job:
-    """Windows to embed: (key, waveform) pairs that are read when asked for, and room for their embeddings."""
-
-    def __init__(self, windows):
-        self.windows = windows  # iterable of (key, (N,) float32)
-        self.embeddings = {}  # key -> (n_modes, D) float32
-        self.pending = 0
-        self.read = False
-        self.error = None
+        if isinstance(self.source, np.ndarray):
+            part = self.source[start : start + n]
+            return np.pad(part, (0, n - len(part)))
+        return audio.read(self.source, audio.SAMPLE_RATE, start / audio.SAMPLE_RATE, n / audio.SAMPLE_RATE)
 
 
 class ClipJob(Job):
     """Every sounding window of one clip, keyed by its number."""
 
-    def __init__(self, source, rate, hop_s):
-        super().__init__(())
+    def __init__(self, source: Sound, rate: int | None, hop_s: float):
+        super().__init__()
         try:
             clip = Clip(source, rate, hop_s)
         except (ValueError, FileNotFoundError) as error:
@@ -87,7 +79,7 @@ class ClipJob(Job):
         self.n_windows = clip.n_windows
         self.windows = ((t, window) for t, window in enumerate(clip.windows()) if not is_silent(window))
 
-    def table(self, n_modes, dim):
+    def table(self, n_modes: int, dim: int) -> np.ndarray:
         """What was embedded, as (n_modes, n_windows, D) float32; NaN where a window is silent."""
         h = np.full((n_modes, self.n_windows, dim), np.nan, dtype=np.float32)
         for t, embedding in self.embeddings.items():
@@ -98,43 +90,41 @@ class ClipJob(Job):
 class PairJob(Job):
     """The windows of a pair in which both sides sound, keyed by (number, side)."""
 
-    def __init__(self, pair, rate, hop_s):
-        super().__init__(())
+    def __init__(self, pair: tuple[Sound, Sound], rate: int | None, hop_s: float):
+        super().__init__()
         try:
             names = ("conditioning", "accompaniment")
-            self.clips = [Clip(x, rate, hop_s, name) for x, name in zip(pair, names, strict=True)]
+            clips = [Clip(x, rate, hop_s, name) for x, name in zip(pair, names, strict=True)]
         except (ValueError, FileNotFoundError) as error:
             self.error = error
             return
-        self.hop = self.clips[0].hop
-        self.n_windows = max(clip.n_windows for clip in self.clips)
-        self.padded = any(clip.padded for clip in self.clips)
-        self.sounding = [0, 0]
-        self.windows = self._read()
+        self.hop, self.names = clips[0].hop, [clip.name for clip in clips]
+        self.n_windows = max(clip.n_windows for clip in clips)
+        self.padded = any(clip.padded for clip in clips)
+        self.sounding = [0, 0]  # windows of each side
+        self.windows = self._read(clips)
 
-    def _read(self):
-        common = min(clip.n_windows for clip in self.clips)
-        for t, windows in enumerate(zip(*(clip.windows(common) for clip in self.clips), strict=True)):
+    def _read(self, clips: list[Clip]) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+        common = min(clip.n_windows for clip in clips)
+        for t, windows in enumerate(zip(*(clip.windows(common) for clip in clips), strict=True)):
             sounds = [not is_silent(window) for window in windows]
             self.sounding = [n + s for n, s in zip(self.sounding, sounds, strict=True)]
             if all(sounds):
                 yield from (((t, side), window) for side, window in enumerate(windows))
-        self.clips = [clip.name for clip in self.clips]
 
-    def why_silent(self):
+    def why_silent(self) -> str:
         """One line for a pair without a single window in which both sides sound."""
-        silent = [name for name, n in zip(self.clips, self.sounding, strict=True) if n == 0]
-        if silent:
+        if silent := [name for name, n in zip(self.names, self.sounding, strict=True) if n == 0]:
             return f"{' and '.join(silent)}: silent (below {audio.SILENCE_DBFS:g} dBFS RMS) in every window"
-        return f"{self.clips[0]} and {self.clips[1]} never sound in the same window"
+        return f"{self.names[0]} and {self.names[1]} never sound in the same window"
 
 
-def is_silent(window):
+def is_silent(window: np.ndarray) -> bool:
     """Whether a window's RMS level is below -60 dBFS."""
     return audio.rms_dbfs(window) < audio.SILENCE_DBFS
 
 
-def _hop(hop_s):
+def _hop(hop_s: float) -> int:
     """Seconds to samples, checked."""
     if not (isinstance(hop_s, (int, float)) and math.isfinite(hop_s) and hop_s * audio.SAMPLE_RATE >= 1):
         raise ValueError(f"hop_s: {hop_s!r} s; expected a positive number of seconds such as 2.5")

@@ -54,19 +54,6 @@ class ModelConfig:
     to_dict = asdict
 
 
-class Head(Protocol):
-    """What turns a backbone's output into an embedding, and the form of Eq. 2's W that goes with it."""
-
-    def __call__(self, pooled: Tensor) -> Tensor:
-        """(B, ...) -> (B, D)."""
-
-    def w(self) -> Tensor:
-        """W, (D, D)."""
-
-    def project(self, h: Tensor) -> Tensor:
-        """h' W without building W: (K, D) -> (K, D)."""
-
-
 @runtime_checkable
 class StartsFromData(Protocol):
     """A backbone or head that sets itself up from one batch of its input."""
@@ -146,7 +133,7 @@ def timm_model(name: str, **options: Any) -> nn.Module:
 
 def pooled_backbone(config: ModelConfig, n_channels: int) -> tuple[nn.Module, int]:
     """The paper's backbone, pooled over frequency and time: (module, width); (B, C, M, T) -> (B, width)."""
-    backbone = timm_model(config.backbone, in_chans=n_channels, num_classes=0)
+    backbone: Any = timm_model(config.backbone, in_chans=n_channels, num_classes=0)
     return backbone, getattr(backbone, "head_hidden_size", None) or backbone.num_features
 
 
@@ -176,17 +163,8 @@ class Cocola(nn.Module, Bilinear):
             if isinstance(module, nn.BatchNorm2d):
                 module.eps, module.momentum = config.norm_eps, config.norm_momentum
         PADDINGS[config.padding](self.backbone)
-        self.head = head(width, config)
-
-    @property
-    def modes(self) -> tuple[str, ...]:
-        """The modes that its features allow."""
-        return self.front_end.modes
-
-    @property
-    def dim(self) -> int:
-        """D, the numbers of an embedding."""
-        return self.config.embedding_dim
+        self.modes, self.dim = self.front_end.modes, config.embedding_dim
+        self.head: Any = head(width, config)  # a module with `w` and `project`
 
     def features(self, waveforms: Tensor) -> Tensor:
         """Front end, nothing learnt: (B, N) at 16 kHz -> (B, C, M, T) dB."""
@@ -221,7 +199,9 @@ class Cocola(nn.Module, Bilinear):
         """Waveforms -> embeddings: (B, N) -> (B, D)."""
         return self.embed(self.features(waveforms), mode)
 
-    def frozen(self, device="cpu", precision="auto", scale=None) -> "Cocola":
+    def frozen(
+        self, device: str | torch.device = "cpu", precision: str = "auto", scale: float | None = None
+    ) -> "Cocola":
         """A copy for scoring that computes the same faster, see `fast.inference.frozen`."""
         return frozen(self, device, precision, scale)
 

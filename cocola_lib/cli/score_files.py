@@ -11,63 +11,83 @@ import math
 import os
 import warnings
 from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from cocola_lib.data.pair_files import PAIR, locate, pair_of, read_rows, write_rows
-from cocola_lib.features import MODES
+from cocola_lib.features import MODES, check_modes
 
 STATUS = ("coverage", "n_windows", "n_silent", "status", "reason", "hop_s", "checkpoint", "calibrated_on")
 
 
-def score_rows(
-    scorer, rows, out=None, modes=None, hop_s=2.5, fresh=False, progress=lambda rows, total: rows, folder="."
-):
-    """Score rows of pairs; with `out`, resumable, and shared by the ranks of a torchrun.
+@dataclass(frozen=True)
+class Job:
+    """How rows are scored, and where the result goes.
+
+    Attributes:
+        modes: as `Scorer.score`.
+        hop_s: seconds between windows.
+        out: .csv or .json to write; None only returns.
+        fresh: True scores again what an earlier run has scored.
+        folder: where files are looked for that are not found from the working folder.
+    """
+
+    modes: tuple[str, ...]
+    hop_s: float = 2.5
+    out: Path | None = None
+    fresh: bool = False
+    folder: Path = Path()
+
+
+def score_rows(scorer, rows, job, progress=lambda rows, total: rows):
+    """Score rows of pairs; with an output, resumable, and shared by the ranks of a torchrun.
 
     A pair that occurs several times is scored once. Short clips are zero padded.
 
     Args:
         scorer: `Scorer`.
         rows: from `pair_files.read_pairs` or `match_folders`.
-        out: .csv or .json to write; None only returns.
-        modes: as `Scorer.score`.
-        hop_s: seconds between windows.
-        fresh: True scores again what an earlier run has scored.
+        job: `Job`.
         progress: called with an iterable and `total=`, such as `tqdm`.
-        folder: where files are looked for that are not found from the working folder.
     Returns:
         The rows, each with its scores and a status: "ok", "silent" (scores NaN) or "failed" (no scores, a reason);
         None on ranks other than 0.
     """
-    modes = scorer.check_modes(modes)
+    check_modes(job.modes, scorer.modes)
     dataset = scorer.calibration.dataset if scorer.calibration else ""
-    settings = {"hop_s": float(hop_s), "checkpoint": scorer.hash, "calibrated_on": dataset}
-    rank, world = ranks(out)
+    settings = {"hop_s": float(job.hop_s), "checkpoint": scorer.hash, "calibrated_on": dataset}
+    rank, world = ranks(job.out)
     unique = list(dict.fromkeys(pair_of(row) for row in rows))
-    done = {} if out is None or fresh else finished(out, modes, settings)
+    done = {} if job.out is None or job.fresh else finished(job.out, job.modes, settings)
     mine = [key for key in unique[rank::world] if key not in done]
-    scored = {}
-    with _part(out, rank, fresh) as part:
-        results = scorer.score_pairs((_usable(key, folder) for key in mine), hop_s=hop_s, modes=modes)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*zero padded")  # said in the row instead
-            for key, result in progress(zip(mine, results, strict=True), total=len(mine)):
-                scored[key] = _record(result, key, modes) | settings
-                if part:
-                    part.write(json.dumps([key, scored[key]]) + "\n")
-                    part.flush()
+    with _part(job.out, rank, job.fresh) as part:
+        scored = _score_keys(scorer, mine, job, settings, part, progress)
     gathered = _gather(scored, rank, world)
     if gathered is None:
         return None
     done = done | gathered
     ours = {*columns(MODES), *STATUS}  # an earlier table of scores may be the table of pairs: none of it may stay
     rows = [{k: v for k, v in row.items() if k not in ours} | done[pair_of(row)] for row in rows]
-    if out is not None:
-        write_rows(rows, out)
-        for path in parts(out):
+    if job.out is not None:
+        write_rows(rows, job.out)
+        for path in parts(job.out):
             path.unlink()
     return rows
+
+
+def _score_keys(scorer, keys, job, settings, part, progress):
+    """The records of pairs, each also written to the open part file, if there is one, as soon as it is known."""
+    scored = {}
+    results = scorer.score_pairs((_usable(key, job.folder) for key in keys), hop_s=job.hop_s, modes=job.modes)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*zero padded")  # said in the row instead
+        for key, result in progress(zip(keys, results, strict=True), total=len(keys)):
+            scored[key] = _record(result, key, job.modes) | settings
+            if part:
+                part.write(json.dumps([key, scored[key]]) + "\n")
+                part.flush()
+    return scored
 
 
 def finished(out, modes, settings):

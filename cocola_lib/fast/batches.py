@@ -2,12 +2,24 @@
 
 import os
 from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 import numpy as np
 import torch
 
 
-def pick_device(device="auto"):
+class Job:
+    """Windows to embed: (key, waveform) pairs that are read when asked for, and room for their embeddings."""
+
+    def __init__(self) -> None:
+        self.windows: Iterable[tuple[Hashable, np.ndarray]] = ()  # (key, (N,) float32)
+        self.embeddings: dict = {}  # key -> (n_modes, D) float32
+        self.pending = 0
+        self.read = False
+        self.error: Exception | None = None
+
+
+def pick_device(device: str = "auto") -> torch.device:
     """The device to compute on.
 
     Args:
@@ -30,18 +42,19 @@ def pick_device(device="auto"):
     return chosen
 
 
-def stream(jobs, embed, batch_size):
+def stream(jobs: Iterable[Job], embed: Callable[[np.ndarray], np.ndarray], batch_size: int) -> Iterator:
     """Embed the windows of many jobs in full batches and yield each job, in order, when all of it is embedded.
 
     A job whose windows cannot be read (ValueError or FileNotFoundError) carries that as `error` and does not stop the
     others. At most one batch of windows is held.
 
     Args:
-        jobs: iterable of `clips.Job`.
+        jobs: see `Job`.
         embed: (B, N) float32 -> (n_modes, B, D) float32.
         batch_size: B, windows at once.
     """
-    batch, waiting = [], deque()
+    batch: list[tuple[Job, Hashable, np.ndarray]] = []
+    waiting: deque[Job] = deque()
     for job in jobs:
         waiting.append(job)
         try:
@@ -59,7 +72,7 @@ def stream(jobs, embed, batch_size):
     yield from waiting
 
 
-def _flush(batch, embed):
+def _flush(batch: list, embed: Callable) -> None:
     """Embed what has gathered and hand it to the jobs."""
     if batch:
         embedded = embed(np.stack([window for _, _, window in batch]))

@@ -2,10 +2,33 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 FORMAT, VERSION = "cocola_lib", 1
 IN_PACKAGE = Path(__file__).parent / "weights"  # the models that come with the library, by name
+
+
+class Model(Protocol):
+    """What a scorer needs of a model: embeddings of windows, and Eq. 2. `Cocola` is one, the control another."""
+
+    modes: tuple[str, ...]
+    dim: int  # D
+    report: dict[str, Any]  # how it computes: device, precision
+
+    def embed_modes(self, waveforms: Tensor, modes: tuple[str, ...]) -> Tensor:
+        """(B, N) at 16 kHz -> (n_modes, B, D)."""
+
+    def project(self, h: Tensor) -> Tensor:
+        """(K, D) -> (K, D), h' W."""
+
+    def similarity(self, h1: Tensor, h2: Tensor) -> Tensor:
+        """(K1, D), (K2, D) -> (K1, K2), Eq. 2."""
+
+    def similarity_of_pairs(self, h1: Tensor, h2: Tensor) -> Tensor:
+        """(K, D), (K, D) -> (K,), its diagonal."""
 
 
 def locate(path):
