@@ -10,6 +10,8 @@ from tiny import clip
 from cocola_lib.data import audio
 from cocola_lib.data.tracks import load_tracks
 from cocola_lib.encoder import Cocola
+from cocola_lib.models import checkpoints
+from cocola_lib.models.formats import locate
 from cocola_lib.sampling import WindowSampler
 from cocola_lib.training.leaks import refuse_shared
 from cocola_lib.training.mixtures import MixtureSampler
@@ -45,6 +47,7 @@ REAL = (
         ("all", ["b", "c", "random_track1"]),
         ("hps-all", ["b", "c", "random_track1"]),
         ("cola", ["b", "c", "random_track1"]),
+        ("b0-time", ["b", "c", "random_track1", "string_track1"]),
         ("hps-all-time", ["b", "c", "random_track1", "string_track1"]),
     ],
 )
@@ -81,7 +84,12 @@ def test_every_profile_names_a_recipe():
 
 def test_features_are_those_of_table_1():
     separated = {name for name, recipe in RECIPES.items() if recipe.config.features == "hps"}
-    assert separated == {"hps-all", "hps-all-time"}
+    assert separated == {"hps-all", "b0-time", "hps-all-time"}
+
+
+@pytest.mark.parametrize("name", ["hps-all", "hps-all-time"])
+def test_a_recipe_that_is_named_like_a_bundled_model_has_its_form(name):
+    assert get_recipe(name).config == checkpoints.load(locate(name))[0].config
 
 
 def test_the_papers_start_is_raw_decibels_and_a_free_matrix():
@@ -90,8 +98,6 @@ def test_the_papers_start_is_raw_decibels_and_a_free_matrix():
     w = Cocola(config).w()
     assert w.std().item() == pytest.approx(0.05, rel=0.02)
     assert get_recipe("hps-all").model() == get_recipe("hps-all").config
-    with pytest.raises(ValueError, match="start is 'random'"):
-        get_recipe("all").model("random")
 
 
 def test_cola_draws_two_windows_of_a_track_and_no_track_twice(tracks):

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,6 +133,16 @@ def test_other_tracks_are_refused(halfway, tracks):
     fewer = [t for t in tracks if not t.id.endswith("song3")]
     with pytest.raises(ValueError, match="was trained on other tracks"):
         training.train(TINY, SHORT, fewer, halfway, progress=False, resume=True)
+
+
+def test_a_state_that_is_older_than_a_setting_is_gone_on_with(halfway, tracks, tmp_path):
+    shutil.copytree(halfway / "lightning", tmp_path / "lightning")
+    path = tmp_path / "lightning" / "last.ckpt"
+    state = torch.load(path, weights_only=True)
+    state["cocola"]["settings"] |= {"data_start": True, "single": False}  # names of an earlier version
+    del state["cocola"]["settings"]["start"]
+    torch.save(state, path)
+    assert training.train(TINY, SHORT, tracks, tmp_path, progress=False, resume=True).history["step"].max() == 4
 
 
 def test_nothing_to_go_on_with_is_said(tracks, tmp_path):

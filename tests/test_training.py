@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from typing import get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,19 @@ import pytest
 import torch
 from songs import SHORT, SMALL, TINY, write_songs
 from tiny import clip
+from typer.testing import CliRunner
 
+from cocola_lib import masking
+from cocola_lib.cli import train as train_command
+from cocola_lib.cli.app import app
+from cocola_lib.data import miniatures
+from cocola_lib.encoder import Cocola, ModelConfig
 from cocola_lib.models import checkpoints
 from cocola_lib.scoring import Scorer
 from cocola_lib.training import module as contrastive
 from cocola_lib.training import run as training
 from cocola_lib.training.profiles import get_profile
+from cocola_lib.training.recipes import Recipe, get_recipe
 from cocola_lib.training.settings import TrainSettings
 
 ONE_STEP = TrainSettings(k=2, masking="none", n_steps=1, valid_every=1, n_valid_pairs=4)
@@ -100,7 +108,7 @@ def test_a_loss_that_is_nan_stops_the_run_and_leaves_its_batch(tracks, tmp_path,
         return similarities.sum() * (float("nan") if poisoned.calls == 2 else 0.0)
 
     poisoned.calls = 0
-    monkeypatch.setattr(contrastive, "contrastive_loss", poisoned)
+    monkeypatch.setattr(masking, "contrastive_loss", poisoned)
     with pytest.raises(ValueError, match="the loss is nan at step 2; its batch is listed in .*broken_batch.csv"):
         training.train(TINY, replace(SHORT, masking="none"), tracks, tmp_path, progress=False)
     batch = pd.read_csv(tmp_path / "broken_batch.csv")
@@ -122,9 +130,46 @@ def test_a_logger_whose_package_is_missing_is_refused_before_anything_runs(track
     assert not (tmp_path / "run").exists()
 
 
-def test_provenance_is_stored_in_the_checkpoint(tracks, tmp_path):
-    result = training.train(TINY, ONE_STEP, tracks, tmp_path, provenance={"seed": 7}, progress=False)
-    assert json.loads((result.checkpoint / "config.json").read_text(encoding="utf-8"))["provenance"]["seed"] == 7
+def test_a_checkpoint_says_from_which_data_and_seed_it_was_made(tracks, tmp_path):
+    result = training.train(TINY, replace(ONE_STEP, seed=7), tracks, tmp_path, progress=False)
+    origin = json.loads((result.checkpoint / "config.json").read_text(encoding="utf-8"))["provenance"]
+    assert (origin["seed"], origin["data"]["n_tracks"]) == (7, len(tracks))
+
+
+def test_only_the_measured_start_is_set_up_by_the_first_batch():
+    recipe = Recipe("average", ModelConfig(backbone=SMALL.backbone, embedding_dim=16))
+    batch = torch.from_numpy(np.stack([clip(seed=i) for i in range(4)])).chunk(2)
+
+    def plain(config):
+        torch.manual_seed(0)
+        return Cocola(config).head.projection.weight
+
+    measured, paper = (training.untrained(recipe, TrainSettings(start=start), batch) for start in ("measured", "paper"))
+    torch.testing.assert_close(paper.head.projection.weight, plain(recipe.model("paper")), rtol=0, atol=0)
+    assert not torch.allclose(measured.head.projection.weight, plain(recipe.model("measured")))
+
+
+@pytest.mark.parametrize("start", ["measured", "paper"])
+def test_the_command_line_trains_from_the_start_that_it_is_given(start, tracks, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(training, "train", lambda recipe, settings, *rest, **options: seen.append((recipe, settings)))
+    monkeypatch.setattr(miniatures, "open_tracks", lambda *arguments: tracks)
+    command = ["train", "hps-all", "--profile", "full", "--start", start, "--both-ways", "--run-dir", str(tmp_path)]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert seen == [(get_recipe("hps-all"), get_profile("full").settings(start=start, both_ways=True))]
+
+
+def test_the_options_of_the_command_are_the_settings_of_a_run():
+    types = {name: kind | None for name, (kind, _, _) in train_command.OPTIONS.items()}
+    assert types == {name: kind | None for name, kind in get_type_hints(TrainSettings).items()}
+
+
+def test_a_run_shows_one_bar_over_all_steps_with_the_last_validation(tracks, tmp_path, capsys):
+    training.train(TINY, SHORT, tracks, tmp_path)
+    last = capsys.readouterr().out.split("\r")[-1]
+    assert "4/4" in last
+    assert "validation accuracy" in last
 
 
 def test_without_validation_tracks_training_is_refused(tracks, tmp_path):
@@ -164,6 +209,7 @@ def test_a_song_in_training_and_validation_is_refused(tracks, tmp_path):
         {"patience": 0},
         {"ema": 1.0},
         {"learning_rate": 0.0},
+        {"start": "random"},
     ],
     ids=str,
 )
@@ -173,6 +219,11 @@ def test_impossible_settings_are_refused(wrong):
 
 
 def test_the_full_profile_has_the_papers_settings():
-    settings = TrainSettings.of(get_profile("full"))
+    settings = get_profile("full").settings()
     assert (settings.k, settings.learning_rate, settings.max_overlap) == (32, 1e-3, 0.5)
-    assert (settings.masking, settings.both_ways, settings.ema, settings.data_start) == ("pair", False, 0.0, False)
+    assert (settings.masking, settings.both_ways, settings.ema, settings.start) == ("pair", False, 0.0, "paper")
+
+
+def test_a_change_of_none_keeps_the_profiles_value():
+    size = get_profile("quick")
+    assert size.settings(k=None, seed=3) == replace(size.training, seed=3)

@@ -1,53 +1,56 @@
-"""`python -m cocola_lib train`: the settings of a run as options."""
+"""`cocola train`: the settings of a run as options.
 
-from enum import StrEnum
+Nothing heavy is imported here, so that `--help` answers at once: the types are those of `training.settings`.
+"""
+
+import inspect
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from cocola_lib.data import miniatures
-from cocola_lib.files import default_run_dir
-from cocola_lib.models.provenance import provenance
+PROFILES = "the profile's"
+OPTIONS = {  # of a run: field of TrainSettings -> type, value if it is not given, what it is
+    "seed": (int, "0", "Of weights, batches, masks, noise and dropout."),
+    "k": (int, PROFILES, "Windows per batch, over all devices."),
+    "n_steps": (int, PROFILES, "Optimiser steps."),
+    "valid_every": (int, PROFILES, "Steps between validations and saved states."),
+    "n_valid_pairs": (int, PROFILES, "Validation pairs, at most."),
+    "start": (
+        Literal["measured", "paper"],
+        PROFILES,
+        "measured learns within minutes; paper: raw dB, W from N(0, 0.05), no data-dependent start.",
+    ),
+    "learning_rate": (float, "0.001", "Of Adam."),
+    "max_overlap": (float, "0.5", "r, of two windows of a track in a batch."),
+    "masking": (Literal["group", "batch", "pair", "none"], PROFILES, "How the silenced channel is drawn."),
+    "both_ways": (bool, "rows only", "Loss over rows and columns."),
+    "ema": (float, "0, none", "Decay of a moving average of the weights."),
+    "patience": (int, "never stops early", "Validations without progress before the run stops."),
+    "precision": (Literal["float32", "bfloat16", "float16"], "float32", "bfloat16 and float16 are mixed."),
+    "n_workers": (int, PROFILES, "Loader processes per device."),
+    "devices": (int, "1", "GPUs per machine."),
+    "nodes": (int, "1", "Machines."),
+    "logger": (Literal["tensorboard", "wandb"], "none", "Curves beside the CSV."),
+}
 
 
-class Masking(StrEnum):
-    """Which channel is silenced in training."""
-
-    group = "group"
-    batch = "batch"
-    pair = "pair"
-    none = "none"
-
-
-class Start(StrEnum):
-    """Where a model starts from."""
-
-    measured = "measured"
-    paper = "paper"
+def _with_options(command):
+    """Give a command that takes **settings the options of a run; one that is not given is None."""
+    signature = inspect.signature(command)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    for name, (kind, default, text) in OPTIONS.items():
+        names = ("--both-ways",) if kind is bool else ()  # a switch
+        option = Annotated[kind | None, typer.Option(*names, help=text, show_default=default)]
+        own.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option))
+    command.__signature__ = signature.replace(parameters=own)
+    return command
 
 
-class Precision(StrEnum):
-    """Arithmetic of the training step."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
-class Logger(StrEnum):
-    """Where curves go beside the CSV."""
-
-    tensorboard = "tensorboard"
-    wandb = "wandb"
-
-
-FROM_PROFILE = "the profile's"
-
-
+@_with_options
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="moisesdb, slakh2100, cocochorales, all, hps-all, hps-all-time or cola.")
+        str, typer.Argument(help="moisesdb, slakh2100, cocochorales, all, hps-all, b0-time, hps-all-time or cola.")
     ] = "hps-all-time",
     profile: Annotated[str, typer.Option(help="How long: smoke, quick or full.")] = "quick",
     data_root: Annotated[
@@ -56,70 +59,46 @@ def train(
     run_dir: Annotated[
         Path | None, typer.Option(help="Gets the model.", show_default="outputs/<profile>/models/<recipe>")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, batches, masks, noise and dropout.")] = 0,
-    k: Annotated[int | None, typer.Option(help="Windows per batch, all devices.", show_default=FROM_PROFILE)] = None,
-    n_steps: Annotated[int | None, typer.Option(help="Optimiser steps.", show_default=FROM_PROFILE)] = None,
-    valid_every: Annotated[
-        int | None, typer.Option(help="Steps between validations and saved states.", show_default=FROM_PROFILE)
-    ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of Adam.", show_default="0.001")] = None,
-    max_overlap: Annotated[
-        float | None, typer.Option(help="r, of two windows of a track in a batch.", show_default="0.5")
-    ] = None,
-    masking: Annotated[
-        Masking | None, typer.Option(help="Which channel is silenced.", show_default=FROM_PROFILE)
-    ] = None,
-    start: Annotated[
-        Start | None, typer.Option(help="One that learns in minutes, or the paper's.", show_default=FROM_PROFILE)
-    ] = None,
-    both_ways: Annotated[bool, typer.Option("--both-ways", help="Loss over rows and columns.")] = False,
-    ema: Annotated[float, typer.Option(help="Decay of a moving average of the weights; 0: none.")] = 0.0,
-    patience: Annotated[
-        int | None, typer.Option(help="Validations without progress before it stops.", show_default="never stops early")
-    ] = None,
-    precision: Annotated[Precision, typer.Option(help="bfloat16 and float16 are mixed.")] = Precision.float32,
-    n_workers: Annotated[
-        int | None, typer.Option(help="Loader processes per device.", show_default=FROM_PROFILE)
-    ] = None,
-    devices: Annotated[int, typer.Option(help="GPUs per machine.")] = 1,
-    nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
-    logger: Annotated[Logger | None, typer.Option(help="Curves beside the CSV.", show_default="none")] = None,
     resume: Annotated[
         bool | None,
         typer.Option("--resume/--fresh", help="Go on with an unfinished run, or start it again.", show_default=False),
     ] = None,
+    **settings,
 ):
     """Train a model, as notebook 02 does, and leave its checkpoint.
 
     \b
-      cocola train hps-all-time --profile quick
+      cocola train b0-time --profile quick
       cocola train hps-all --profile full --data-root /data/stems
       cocola train hps-all --profile full --data-root /data/stems --resume
       cocola train hps-all --profile full --data-root /data/stems --devices 8 --k 256
 
+    hps-all is the paper's model. Two of ours hear the same features: b0-time taps the paper's backbone where a step is
+    80 ms, and hps-all-time has the form of the model that comes with the library.
+
     The run folder gets checkpoint/ (best validation accuracy), last/, history.csv, and the states that --resume goes
     on from: a run that was killed then ends with the weights of one that was not.
     """
-    from cocola_lib.training import recipes, states
-    from cocola_lib.training import run as training
-    from cocola_lib.training.profiles import get_profile
-    from cocola_lib.training.settings import TrainSettings
+    from cocola_lib.files import default_run_dir
 
-    size, chosen = get_profile(profile), recipes.get_recipe(recipe)
-    own = {"seed": seed, "k": k, "n_steps": n_steps, "valid_every": valid_every, "learning_rate": learning_rate}
-    own |= {"max_overlap": max_overlap, "masking": masking and masking.value, "both_ways": both_ways, "ema": ema}
-    own |= {"patience": patience, "precision": precision.value, "n_workers": n_workers, "devices": devices}
-    settings = TrainSettings.of(size, **own, nodes=nodes, logger=logger and logger.value)
+    _train(recipe, profile, data_root, run_dir or default_run_dir(profile) / "models" / recipe, resume, settings)
+
+
+def _train(recipe, profile, data_root, folder, resume, changes):
+    from cocola_lib.data import miniatures
+    from cocola_lib.training import run as training
+    from cocola_lib.training import states
+    from cocola_lib.training.profiles import get_profile
+    from cocola_lib.training.recipes import get_recipe
+
+    size, chosen = get_profile(profile), get_recipe(recipe)
+    settings = size.settings(**changes)
     training.check_logger(settings.logger)
-    folder = run_dir or default_run_dir(profile) / "models" / recipe
     if resume is None and (reached := states.unfinished(folder)):
         raise ValueError(f"{folder}: holds an unfinished run (step {reached}): --resume goes on, --fresh starts again")
-    tracks = miniatures.open_tracks(data_root, size.data_size, seed)
-    origin = provenance(tracks, seed)
+    tracks = miniatures.open_tracks(data_root, size.data_size, settings.seed)
     try:
-        result = training.train(
-            chosen, settings, tracks, folder, origin, resume=bool(resume), start=start.value if start else size.start
-        )
+        result = training.train(chosen, settings, tracks, folder, resume=bool(resume))
     except KeyboardInterrupt:
         typer.echo(f"stopped; --resume goes on from the last state in {folder / states.FOLDER}", err=True)
         raise

@@ -14,7 +14,8 @@ class History(Callback):
     """Write `history.csv`: step, minutes, split ("train" or "valid"), loss, accuracy, low, high, k.
 
     Steps count from 1: the row of a step is its loss before the update. A run that goes on drops the rows that were
-    written after its last saved state, for it makes them again.
+    written after its last saved state, for it makes them again. (Lightning's `CSVLogger` has a column for each metric
+    instead of rows by split, and begins its file anew when a run goes on.)
     """
 
     def __init__(self, path: Path):

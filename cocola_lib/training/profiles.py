@@ -4,34 +4,47 @@
 paper's settings: encoder, K, start, masks, and (estimated) number of steps.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from cocola_lib.training.settings import TrainSettings
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The numbers that change between profiles."""
+    """The numbers that change between profiles.
+
+    Attributes:
+        name: as on the command line.
+        data_size: of the miniatures, where no data_root is given.
+        recipe: the model that notebook 02 trains, see `recipes.RECIPES`.
+        n_test_pairs: frozen test pairs per data set, at most.
+        small_pairs: pairs that a small model hears (`small_models`, and the loops of notebook 02).
+        training: the settings of a run.
+    """
 
     name: str
-    data_size: str  # of the miniatures, when data_root is not given
-    recipe: str  # the model that notebook 02 trains, see recipes.RECIPES
-    k: int  # K: windows per contrastive batch
-    n_steps: int  # optimiser steps
-    valid_every: int  # steps between validations
-    n_valid_pairs: int  # frozen validation pairs
-    n_test_pairs: int  # frozen test pairs per data set (capped by what the tracks hold)
-    n_workers: int  # loader processes
-    masking: str  # which channel is silenced in training, see settings.MASKINGS
-    small_pairs: int  # that each small run of notebook 02 hears
-    start: str  # "measured": one that learns within minutes; "paper": raw dB, W from N(0, 0.05)
+    data_size: str
+    recipe: str
+    n_test_pairs: int
+    small_pairs: int
+    training: TrainSettings
+
+    def settings(self, **changes) -> TrainSettings:
+        """The settings of a run with changes; a change of None keeps the profile's value."""
+        return replace(self.training, **{name: value for name, value in changes.items() if value is not None})
 
 
+_SMOKE = TrainSettings(k=12, n_steps=6, valid_every=3, n_valid_pairs=16)
+_QUICK = TrainSettings(k=48, n_steps=72, valid_every=18)
+_FULL = TrainSettings(
+    k=32, n_steps=500_000, valid_every=5_000, n_valid_pairs=1024, n_workers=8, masking="pair", start="paper"
+)
 PROFILES = {
     p.name: p
     for p in (
-        #       name     data     recipe          K   steps    valid  n_va  n_te  workers  masks  small  start
-        Profile("smoke", "tiny", "hps-all-time", 12, 6, 3, 16, 24, 0, "group", 24, "measured"),
-        Profile("quick", "small", "hps-all-time", 48, 72, 18, 128, 128, 0, "group", 480, "measured"),
-        Profile("full", "large", "hps-all", 32, 500_000, 5_000, 1024, 2048, 8, "pair", 9600, "paper"),
+        Profile("smoke", "tiny", "b0-time", n_test_pairs=24, small_pairs=24, training=_SMOKE),
+        Profile("quick", "small", "b0-time", n_test_pairs=128, small_pairs=480, training=_QUICK),
+        Profile("full", "large", "hps-all", n_test_pairs=2048, small_pairs=9600, training=_FULL),
     )
 }
 

@@ -1,6 +1,6 @@
 """Training: Eq. 3 on batches of K windows, with Lightning (Sec. III-A and IV-B).
 
-Notebook 02 runs this and shows what it does; `python -m cocola_lib train` is the same from the command line.
+Notebook 02 writes the loop out by hand and then calls this; `cocola train` is the same from the command line.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -16,15 +16,18 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from cocola_lib.data.stems import Track
 from cocola_lib.encoder import Cocola, data_dependent_start
 from cocola_lib.models import calibration, checkpoints
+from cocola_lib.models.provenance import provenance
 from cocola_lib.scoring import Scorer
 from cocola_lib.training import distributed
 from cocola_lib.training.history import History, read_history
 from cocola_lib.training.module import ContrastiveModule
 from cocola_lib.training.progress import ShowProgress, quiet_lightning
 from cocola_lib.training.recipes import Recipe
-from cocola_lib.training.settings import PRECISIONS, TrainSettings
+from cocola_lib.training.settings import TrainSettings
 from cocola_lib.training.states import BEST, FOLDER, LAST, WholeFiles, state_to_continue
 from cocola_lib.training.training_data import TrainingData
+
+PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}  # -> Lightning's names
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,8 @@ def train(
     settings: TrainSettings,
     tracks: list[Track],
     run_dir: str | Path,
-    provenance: dict | None = None,
-    progress: bool = True,
     resume: bool = False,
-    start: str = "measured",
+    progress: bool = True,
 ) -> TrainResult | None:
     """Train a model on the "train" tracks, watch the "valid" tracks, keep the best and the last.
 
@@ -59,10 +60,8 @@ def train(
         settings: the run.
         tracks: with their splits; those of MUSDB18-HQ are held out, as in the paper.
         run_dir: gets `checkpoint/`, `last/`, `history.csv`, and `lightning/` with the states to go on from.
-        provenance: stored in the checkpoints.
-        progress: show one updating line.
         resume: go on from the last saved state in `run_dir`; the weights come out as if it had never stopped.
-        start: of the model, see `Recipe.model`.
+        progress: show a bar.
 
     Returns:
         The result; None on ranks other than 0.
@@ -74,36 +73,58 @@ def train(
     run_dir = Path(run_dir)
     check_logger(settings.logger)
     data = TrainingData(recipe, settings, tracks, run_dir)
-    config = recipe.model(start)
-    identity = {
-        "recipe": recipe.name,
-        "model": asdict(config),
-        "settings": settings.decisive(),
-        "data": data.fingerprint(),
-        "n_steps": settings.n_steps,
-    }
+    identity = _identity(recipe, settings, data)
     state = state_to_continue(run_dir / FOLDER / f"{LAST}.ckpt", identity) if resume else None
-    torch.manual_seed(settings.seed)
-    model = Cocola(config).to(memory_format=torch.channels_last)  # half the time per step on a CPU
-    if settings.data_start:
-        data_dependent_start(model, model.features(torch.cat(data.first_batch)))
+    origin = provenance(tracks, settings.seed)
+    model = untrained(recipe, settings, data.first_batch)
     if settings.world_size > 1:
         distributed.share_batch_norm(model)
     module = ContrastiveModule(model, settings, [spec.track_id for spec in data.valid_specs], identity)
     with quiet_lightning():
         trainer = make_trainer(settings, run_dir, progress)
-        if state is None and trainer.is_global_zero:  # states of an earlier run are of no use to this one
-            for old in (run_dir / FOLDER).glob("*.ckpt"):
-                old.unlink()
-        try:
-            trainer.fit(module, data, ckpt_path=state, weights_only=True)
-        except SystemExit as end:  # Lightning's answer to Ctrl-C
-            if isinstance(end, SIGTERMException):
-                raise
-            raise KeyboardInterrupt(f"stopped at step {trainer.global_step}; resume goes on from {run_dir}") from None
-    if not trainer.is_global_zero:
-        return None
-    return _finish(module, data, run_dir, provenance)
+        _fit(trainer, module, data, run_dir, state)
+    return _finish(module, data, run_dir, origin) if trainer.is_global_zero else None
+
+
+def untrained(recipe: Recipe, settings: TrainSettings, batch: tuple[torch.Tensor, torch.Tensor]) -> Cocola:
+    """The model that a run begins with, a function of the seed.
+
+    Args:
+        recipe, settings: of the run.
+        batch: anchors and positives, (K, N) waveforms each; from the measured start they set up the model.
+    """
+    torch.manual_seed(settings.seed)
+    config = recipe.model(settings.start)
+    model = Cocola(config).to(memory_format=torch.channels_last)  # half the time per step on a CPU
+    if settings.start == "measured":
+        data_dependent_start(model, model.features(torch.cat(batch)))
+    return model
+
+
+def _identity(recipe: Recipe, settings: TrainSettings, data: TrainingData) -> dict:
+    """What a saved state must agree with, see `states.state_to_continue`."""
+    return {
+        "recipe": recipe.name,
+        "model": asdict(recipe.model(settings.start)),
+        "settings": settings.decisive(),
+        "data": data.fingerprint(),
+        "n_steps": settings.n_steps,
+    }
+
+
+def _fit(
+    trainer: lightning.Trainer, module: ContrastiveModule, data: TrainingData, run_dir: Path, state: Path | None
+) -> None:
+    """Let Lightning train, from the beginning or from a state."""
+    if state is None and trainer.is_global_zero:  # states of an earlier run are of no use to this one
+        for old in (run_dir / FOLDER).glob("*.ckpt"):
+            old.unlink()
+    try:
+        trainer.fit(module, data, ckpt_path=state, weights_only=True)
+    except SystemExit as end:  # Lightning's answer to Ctrl-C
+        if isinstance(end, SIGTERMException):
+            raise
+        raise KeyboardInterrupt(f"stopped at step {trainer.global_step}; resume goes on from {run_dir}") from None
 
 
 def make_trainer(settings: TrainSettings, run_dir: Path, progress: bool = True, **options) -> lightning.Trainer:
@@ -151,7 +172,7 @@ def _logger(name: str | None, run_dir: Path):
     return WandbLogger(project="cocola", name=run_dir.name, save_dir=run_dir) if name == "wandb" else False
 
 
-def _finish(module: ContrastiveModule, data: TrainingData, run_dir: Path, provenance: dict | None) -> TrainResult:
+def _finish(module: ContrastiveModule, data: TrainingData, run_dir: Path, origin: dict) -> TrainResult:
     """Export the best and the last model, and teach the best one what its scores mean."""
     history = read_history(run_dir / "history.csv")
     training = asdict(module.settings) | {
@@ -169,7 +190,7 @@ def _finish(module: ContrastiveModule, data: TrainingData, run_dir: Path, proven
         weights = {key.removeprefix(prefix): w for key, w in state["state_dict"].items() if key.startswith(prefix)}
         model.load_state_dict(weights)
         steps = {"step": state["global_step"], f"{name}_step": state["global_step"]}
-        checkpoints.save(folders[name], model, training=training | steps, provenance=provenance)
+        checkpoints.save(folders[name], model, training=training | steps, provenance=origin)
     groups = [spec.track_id for spec in data.valid_specs]
     if len(groups) >= calibration.MIN_PAIRS and len(set(groups)) > 1:  # random pairs need another song
         sampler = data.samplers["valid"]

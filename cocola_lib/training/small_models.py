@@ -63,4 +63,4 @@ def _train(recipe: Recipe, tracks: list[Track], n_pairs: int, seed: int):
     n_batches = max(1, min(N_BATCHES, n_pairs // K))
     pool = small_runs.Pool(tracks, K, n_batches, seed=seed, kind=config.features)
     masking = "group" if config.features == "hps" else "none"
-    return small_runs.fit(config, masking, K, pool, n_pairs, seed)[0]
+    return small_runs.fit(config, masking, K, pool, n_pairs, seed)

@@ -62,7 +62,7 @@ def unfinished(run_dir: str | Path) -> int | None:
 
 
 def state_to_continue(path: Path, identity: dict) -> Path:
-    """Check that a saved state belongs to this run.
+    """Check that a saved state belongs to this run; a setting that is newer than the state is not compared.
 
     Args:
         path: of the state.
@@ -82,7 +82,8 @@ def state_to_continue(path: Path, identity: dict) -> Path:
             "start afresh"
         )
     for part in ("model", "settings"):
-        changed = [f"{k} {old[part].get(k)} -> {v}" for k, v in identity[part].items() if old[part].get(k) != v]
+        now = {k: v for k, v in identity[part].items() if k in old[part]}
+        changed = [f"{k} {old[part][k]} -> {v}" for k, v in now.items() if old[part][k] != v]
         if changed:
             raise ValueError(f"{path}: was trained with other {part} ({', '.join(changed)}); give the same to go on")
     if old["data"] != identity["data"]:

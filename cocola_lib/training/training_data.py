@@ -46,8 +46,7 @@ class TrainingData(lightning.LightningDataModule):
                 )
         refuse_shared(self.splits["train"], self.splits["valid"])
         self.samplers = {
-            name: recipe.sampler(members, max_overlap=settings.max_overlap, single=settings.single)
-            for name, members in self.splits.items()
+            name: recipe.sampler(members, max_overlap=settings.max_overlap) for name, members in self.splits.items()
         }
         self.first_batch = self.train_set()[0]  # K that the tracks cannot fill is refused here
         self.valid_specs = self.samplers["valid"].batch(settings.n_valid_pairs, settings.seed, 0, at_most=True)
