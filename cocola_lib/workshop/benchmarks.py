@@ -29,7 +29,7 @@ from cocola_lib.training.settings import TrainSettings
 
 STEP = "training step"
 PLAIN_OF = {"encoder, bfloat16": "encoder", "encoder, same allocator": "encoder"} | {
-    f"{STEP}, {recipe}{precision}": STEP for recipe in ("hps-all", "hps-all-time") for precision in ("", ", bfloat16")
+    f"{STEP}, {recipe}{precision}": STEP for recipe in ("hps-all", "b0-time") for precision in ("", ", bfloat16")
 }
 
 
@@ -116,7 +116,7 @@ def our_side(batch):
         "pair, end to end": (lambda: exact(clips), batch / 2),
     } | {
         f"{STEP}, {recipe}{name}": (our_step(recipe, clips, precision), 1)
-        for recipe in ("hps-all", "hps-all-time")
+        for recipe in ("hps-all", "b0-time")
         for name, precision in (("", torch.float32), (", bfloat16", torch.bfloat16))
     }
 
