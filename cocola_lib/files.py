@@ -14,9 +14,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:  # half a second of `cocola --help`
+    import pandas as pd
 
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 REPO = Path(__file__).resolve().parents[1]  # of a clone; beside the package in an installation
@@ -91,7 +92,7 @@ def read_json(path: Path | str) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_csv(path: Path | str, frame: pd.DataFrame) -> None:
+def write_csv(path: Path | str, frame: "pd.DataFrame") -> None:
     """Write a frame as CSV without its index, whole."""
     with whole(path) as temporary:
         frame.to_csv(temporary, index=False)

@@ -17,7 +17,7 @@ from cocola_lib.__main__ import main
 from cocola_lib.cli import score_files
 from cocola_lib.data import audio
 from cocola_lib.models import checkpoints
-from cocola_lib.models.formats import checkpoint_hash
+from cocola_lib.models.formats import IN_PACKAGE, checkpoint_hash
 from cocola_lib.scoring import Scorer
 
 ROOT = Path(__file__).parents[1]
@@ -259,10 +259,28 @@ def test_help_is_there_for_every_command(capsys):
     assert "error: No such command" in run(capsys, "sing")[2]
 
 
-def test_help_and_import_do_not_load_torch():
-    code = "import sys, cocola_lib.__main__; print(*[m for m in ('torch', 'pandas', 'librosa') if m in sys.modules])"
+def test_help_lists_the_choices_and_the_models(capsys):
+    page = run(capsys, "score", "--help")[1]
+    assert "--mode <all|both|harmonic|percussive>" in page
+    assert all(name in page for name in (*(p.name for p in IN_PACKAGE.iterdir() if p.is_dir()), "released .ckpt"))
+    assert "--by <mean|best>" in run(capsys, "rank", "--help")[1]
+
+
+def loaded(module, *others):
+    """Which of the others an import of a module loads."""
+    code = f"import sys, {module}; print(*[m for m in {others} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
+    return done.stdout.strip()
+
+
+def test_help_and_import_do_not_load_torch():
+    assert loaded("cocola_lib.__main__", "torch", "pandas", "librosa", "numpy", "soundfile") == ""
+
+
+def test_the_sampler_loads_neither_lightning_nor_the_miniatures():
+    assert (
+        loaded("cocola_lib.sampling", "lightning", "pytorch_lightning", "cocola_lib.data.miniatures", "librosa") == ""
+    )
 
 
 def test_calibrate_gives_later_scores_a_meaning(capsys, data):

@@ -4,6 +4,7 @@ import csv
 import math
 import sys
 
+from cocola_lib.data.progress import bar
 from cocola_lib.features import MODES
 
 
@@ -70,11 +71,9 @@ def show_frame(frame):
     _console().print(table)
 
 
-def progress_bar(what):
+def progress_bar(what, shown=True):
     """A function for `progress=` of the library: a bar on stderr where that is a terminal."""
-    from tqdm import tqdm
-
-    return lambda rows, total=None: tqdm(rows, what, total=total, unit="", disable=None, leave=False)
+    return lambda rows, total=None: bar(rows, what, total, shown, unit="", leave=False)
 
 
 def _console():

@@ -34,8 +34,9 @@ def list_data(data_root: DataRoot = None):
     from cocola_lib.cli import console
     from cocola_lib.data import download, miniatures
     from cocola_lib.data.tracks import find_datasets, load_tracks
+    from cocola_lib.files import data_dir
 
-    root, rows = data_root or miniatures.data_dir(), []
+    root, rows = data_root or data_dir(), []
     try:
         homes = find_datasets(root)
     except (ValueError, FileNotFoundError):
@@ -110,9 +111,9 @@ def download(
     Run it again after an interruption: it goes on where it stopped.
     """
     from cocola_lib.data import download as library
-    from cocola_lib.data import miniatures
+    from cocola_lib.files import data_dir
 
-    folder = Path(to or miniatures.data_dir()).expanduser()
+    folder = Path(to or data_dir()).expanduser()
     chosen = library.get(name)
     if not library.is_there(chosen, folder):
         typer.echo(library.describe(chosen, folder), err=True)

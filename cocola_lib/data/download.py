@@ -10,6 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from cocola_lib.data.progress import bar
 from cocola_lib.data.unpack import unpack
 from cocola_lib.files import write_json
 
@@ -152,7 +153,6 @@ class Resuming:
     def _fetch_rest(self, url: str, part: Path, have: int) -> None:
         """Fetch what is missing of a part; a server that knows no ranges starts over."""
         import requests
-        from tqdm.auto import tqdm
 
         headers = {"Range": f"bytes={have}-"} if have else {}
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
@@ -164,18 +164,11 @@ class Resuming:
                 raise ValueError(f"{url}: the server says {response.status_code} {response.reason}")
             have = have if response.status_code == 206 else 0
             total = have + int(response.headers.get("Content-Length", 0))
-            bar = tqdm(
-                total=total,
-                initial=have,
-                unit="B",
-                unit_scale=True,
-                desc=self.name,
-                disable=None if self.progress else True,
-            )
-            with part.open("ab" if have else "wb") as file, bar:
+            shown = bar(None, self.name, total, self.progress, initial=have, unit="B", unit_scale=True)
+            with part.open("ab" if have else "wb") as file, shown:
                 for block in response.iter_content(1 << 16):
                     file.write(block)
-                    bar.update(len(block))
+                    shown.update(len(block))
             if part.stat().st_size < total:
                 raise requests.ConnectionError(f"{part.stat().st_size} of {total} bytes came")
 

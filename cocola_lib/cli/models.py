@@ -1,0 +1,77 @@
+"""`cocola calibrate` and `cocola convert`: what the scores of a checkpoint mean, and released files in our format."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cocola_lib.cli.shared_options import BatchSize, Device
+
+CALIBRATE_HELP = """Measure what the scores of a checkpoint mean, on a data set of your choice.
+
+\b
+  cocola calibrate my_model/ --data-root /my/data --dataset CocoChorales
+  cocola calibrate my_model/ --pairs true_pairs.csv --dataset "my songs"
+
+It scores the true pairs and, as random pairs, every anchor with the positives of other songs. From then on, the scores
+of this checkpoint also come as "beats x % of random pairs" and as the odds of a true pair against a random one.
+"""
+
+CONVERT_HELP = """Convert a released checkpoint to our format: weights as safetensors and a JSON config.
+
+\b
+  cocola convert COCOLA_HP_v1.ckpt hp_v1/
+
+Only tensors are taken from the file; code that its pickle may hold is never run.
+"""
+
+
+def calibrate(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder of a model; its config.json gets the calibration.")],
+    data_root: Annotated[Path | None, typer.Option(help="Folder of one data set or of several.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Which data set of the folder; with --pairs, a name for them.")
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="train, valid or test: a split that the model was not trained on.")
+    ] = "valid",
+    pairs: Annotated[
+        Path | None, typer.Option(help="CSV of true pairs (conditioning, accompaniment) instead of a data set.")
+    ] = None,
+    n: Annotated[int, typer.Option(min=8, help="How many pairs to draw from the data set.")] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
+    device: Device = "auto",
+    batch_size: BatchSize = 64,
+):
+    """Calibrate a checkpoint (see `CALIBRATE_HELP`)."""
+    from cocola_lib.cli import console
+    from cocola_lib.models import calibration
+    from cocola_lib.scoring import Scorer
+
+    if (data_root is None) == (pairs is None):
+        raise ValueError("calibrate: give --data-root or --pairs, one of them")
+    calibration.check_folder(checkpoint)
+    if pairs is not None:
+        name, drawn, groups = dataset or pairs.stem, *calibration.pairs_from_table(pairs)
+    else:
+        name, drawn, groups = calibration.draw_pairs(data_root, dataset, split, n, seed)
+    scorer = Scorer(checkpoint, device, batch_size)
+    result = calibration.calibrate(scorer, drawn, name, groups, console.progress_bar("embed"))
+    calibration.store(checkpoint, result)
+    for mode, entry in result.modes.items():
+        typer.echo(f"{name}, {mode}: {entry}")
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="A released Lightning .ckpt, or a folder in our format.")],
+    target: Annotated[Path, typer.Argument(help="Folder to write.")],
+):
+    """Convert a checkpoint (see `CONVERT_HELP`)."""
+    from cocola_lib.models import checkpoints
+    from cocola_lib.models.formats import checkpoint_hash
+
+    model, config = checkpoints.load(source)
+    origin = {"converted_from": source.name, "source_hash": checkpoint_hash(source)}
+    rest = {key: config.get(key) for key in ("training", "calibration")}
+    checkpoints.save(target, model, **rest, provenance=(config.get("provenance") or {}) | origin)
+    typer.echo(f"{target}: {model.config.backbone}, features {model.config.features!r}")

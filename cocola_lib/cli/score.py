@@ -1,0 +1,138 @@
+"""`cocola score` and `cocola rank`: how well clips belong together, and which clips of a folder fit a mix best."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cocola_lib.cli.shared_options import BatchSize, Checkpoint, Device, Hop
+
+SCORE_HELP = """Score how well two clips belong together, or score many pairs of clips.
+
+\b
+  cocola score mix.wav bass.wav
+  cocola score --pairs pairs.csv --out scores.csv
+  cocola score --conditioning mixes/ --accompaniment basses/ --out scores.json
+  torchrun --nproc-per-node 4 -m cocola_lib score --pairs pairs.csv --out scores.csv
+
+Clips may have any length, sample rate and number of channels. They are cut into windows of 5 s; the score is the
+mean over the windows in which both sides sound (above -60 dBFS RMS). A higher score means that the clips are more
+coherent. A pair that never sounds together gets nan and the reason.
+
+With --out, finished rows survive an interruption: run the same command again to go on, or to retry the rows that
+failed. A row that fails is written with the reason, and the exit code is 1. Under torchrun the processes share the
+rows; every machine must be able to see the folders.
+"""
+
+RANK_HELP = """List the clips of a folder that fit a mix best.
+
+\b
+  cocola rank mix.wav loops/ --top 5
+  cocola rank mix.wav loops/ --index loops.safetensors --out best.csv
+
+A clip that is at least half as long as the mix is taken for a stem, which starts together with the mix. A shorter clip
+is taken for a loop and is tried at every window of the mix. The folder is embedded once; with --index, later searches
+read only the mix. Clips that cannot be read are named on stderr, and the exit code is then 1.
+"""
+
+
+def score(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[CONDITIONING ACCOMPANIMENT]", help="Two audio files.")
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="CSV with the columns conditioning and accompaniment; others are carried through."),
+    ] = None,
+    conditioning: Annotated[Path | None, typer.Option(help="Folder whose files are matched by name with")] = None,
+    accompaniment: Annotated[Path | None, typer.Option(help="the files of this folder; suffixes may differ.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a .csv or .json instead of printing; needed for resuming.")
+    ] = None,
+    mode: Annotated[Literal["all", "both", "harmonic", "percussive"], typer.Option(help="What to listen to.")] = "all",
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
+    batch_size: BatchSize = 64,
+    hop_s: Hop = 2.5,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Score again the rows that --out already holds.")] = False,
+):
+    """Score one pair of files, a table of pairs, or two folders (see `SCORE_HELP`)."""
+    from cocola_lib.cli import console, score_files
+    from cocola_lib.data import pair_files
+    from cocola_lib.scoring import Scorer
+
+    rows = _rows(files, pairs, conditioning, accompaniment)
+    if out is not None:
+        pair_files.check_out(out, pairs)
+    rank, _ = score_files.ranks(out)
+    scorer = Scorer(checkpoint, device, batch_size)
+    modes = scorer.modes if mode == "all" else (mode,)
+    if files and out is None:
+        console.show_score(scorer.score(*map(str, files), hop_s=hop_s, modes=modes), files)
+        return
+    job = score_files.Job(modes, hop_s, out, fresh, folder=pairs.parent if pairs else Path())
+    rows = score_files.score_rows(scorer, rows, job, console.progress_bar("score", shown=rank == 0))
+    if rows is not None:  # None: another rank reports
+        _report(rows, modes, out)
+
+
+def _rows(files, pairs, conditioning, accompaniment):
+    """The pairs to score, as rows, from whichever of the three sources was given."""
+    from cocola_lib.data import pair_files
+
+    if files and len(files) != 2:
+        raise ValueError(f"score: {len(files)} given; expected two files, a conditioning and an accompaniment")
+    sources = [bool(files), pairs is not None, conditioning is not None or accompaniment is not None]
+    if sum(sources) != 1 or (conditioning is None) != (accompaniment is None):
+        raise ValueError("score: give two files, or --pairs, or both --conditioning and --accompaniment")
+    if files:
+        return [dict(zip(pair_files.PAIR, map(str, files), strict=True))]
+    return pair_files.read_pairs(pairs) if pairs else pair_files.match_folders(conditioning, accompaniment)
+
+
+def _report(rows, modes, out):
+    """Print the rows or where they were written; exit code 1 where some failed."""
+    from cocola_lib.cli import console, score_files
+
+    if out is None:
+        console.show_rows(rows, modes)
+    typer.echo(score_files.summary(rows) + (f" -> {out}" if out else ""), err=True)
+    if any(row["status"] == "failed" for row in rows):
+        raise typer.Exit(1)
+
+
+def rank(
+    mix: Annotated[Path, typer.Argument(help="Audio file that you want a clip for.")],
+    folder: Annotated[Path, typer.Argument(help="Loops or stems to choose from, subfolders included.")],
+    top: Annotated[int, typer.Option(min=1, help="How many to list.")] = 10,
+    mode: Annotated[Literal["both", "harmonic", "percussive"], typer.Option(help="What to listen to.")] = "both",
+    by: Annotated[
+        Literal["mean", "best"], typer.Option(help="Loops: the mean over all places in the mix, or the best place.")
+    ] = "mean",
+    index: Annotated[
+        Path | None, typer.Option(help="Keep the embeddings here; only new and changed files are read again.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the list as .csv or .json.")] = None,
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
+    batch_size: BatchSize = 64,
+):
+    """List the clips of a folder that fit a mix best (see `RANK_HELP`)."""
+    from cocola_lib.accompaniment import retrieval
+    from cocola_lib.cli import console
+    from cocola_lib.data import pair_files
+    from cocola_lib.scoring import Scorer
+
+    if out is not None:
+        pair_files.check_suffix(out)
+    scorer = Scorer(checkpoint, device, batch_size)
+    known = retrieval.Index.load(index) if index is not None and index.exists() else None
+    built = retrieval.build_index(scorer, folder, mode, known, console.progress_bar("embed"))
+    if index is not None:
+        built.save(index)
+    found = retrieval.rank(scorer, str(mix), built, top, by)
+    console.show_frame(found) if out is None else pair_files.write_rows(found.to_dict("records"), out)
+    for reason in built.failed.values():
+        typer.echo(f"left out: {reason}", err=True)
+    if built.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,16 @@
+"""Options that several commands share, each described once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        help="hps-all-time, hps-all, control, the folder of a model, or a released .ckpt.", show_default="hps-all-time"
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto (CUDA, then MPS, then the CPU), cpu, cuda, cuda:1 or mps.")]
+BatchSize = Annotated[int, typer.Option(help="Windows of 5 s per batch; lower it when memory runs out.")]
+Hop = Annotated[float, typer.Option(help="Seconds from one window of 5 s to the next.")]
