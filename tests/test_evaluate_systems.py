@@ -93,7 +93,7 @@ def test_the_table_follows_from_the_stored_scores(evaluated):
     table = pd.read_csv(evaluated[1] / "table.csv").set_index(["system", "metric"])
     scores = pd.read_csv(evaluated[1] / "scores.csv")
     again = table3.summarise(scores).set_index(["system", "metric"])
-    assert len(again) == 6 * 6
+    assert len(again) == 6 * (6 + 3)  # systems by scores; the control is calibrated, the tiny model is not
     for column in ("value", "low", "high", "n"):
         np.testing.assert_allclose(table.loc[again.index, column].astype(float), again[column], rtol=1e-9)
     mean = scores.query("system == 'Beeps' and rater == 'COCOLA' and mode == 'H'")["score"].mean()
@@ -115,14 +115,14 @@ def test_the_distances_follow_from_the_stored_embeddings(evaluated):
 def test_a_stored_score_is_the_score_of_that_pair(evaluated, model):
     scores = pd.read_csv(evaluated[1] / "scores.csv")
     frame = systems.read_folder(evaluated[0])
-    trial, references, notes = trial_from_folders(frame)
-    assert "cut to 5.20 s" in notes[0] and all(references)
+    trial = trial_from_folders(frame)
+    assert "cut to 5.20 s" in trial.notes[0] and all(trial.references)
     scorer = Scorer(model, "cpu")
     again = scorer.score(trial.read(frame.loc[3, "conditioning"]), trial.read(frame.loc[3, "output"]))
     for mode, label in (("both", "P+H"), ("harmonic", "H"), ("percussive", "P")):
         row = scores[(scores["rater"] == "COCOLA") & (scores["mode"] == label)].query("item == 3 and system == 'Beeps'")
         assert row["score"].item() == pytest.approx(getattr(again, mode), rel=1e-4)
-    control = score_answers(trial, Scorer("control"), "control")
+    control = score_answers(trial, {"control": Scorer("control")})
     assert set(control["system"]) == {"Beeps"} and len(control) == 3 * N
 
 
@@ -134,9 +134,25 @@ def test_what_is_printed_names_what_is_missing_and_where_the_table_is(capsys, mo
     code, out, err = run(capsys, "accompany", "evaluate", *folders, "--out", tmp_path / "out", *options)
     assert code == 0
     assert all(name in out for name in ("One", "Two", "Random", "Ground Truth", "COCOLA P+H", "control, both"))
-    assert "FAD-EnCodec: the weights of facebook/encodec_24khz are not in this machine's cache; give --download" in err
-    assert "all clips are cut to 5.20 s" in err
+    assert (
+        "FAD-EnCodec: the weights of facebook/encodec_24khz are not in this machine's cache; cocola accompany evaluate"
+        in err
+    )
+    assert "All clips are cut to 5.20 s" in err
     assert f"{tmp_path / 'out'}: table.csv" in err
+
+
+def test_a_silent_system_is_named_and_ranks_last_and_takes_nothing_from_the_others(capsys, model, tmp_path):
+    folders = [other_program(tmp_path / name, name, 7 * i, n=4) for i, name in enumerate(("Beeps", "Quiet"))]
+    for output in (folders[1] / "audio").glob("*_o.flac"):
+        soundfile.write(output, np.zeros(80_000), 16_000)
+    options = ("--checkpoint", model, "--device", "cpu", "--fad", "log-mel")
+    code, _, err = run(capsys, "accompany", "evaluate", *folders, "--out", tmp_path / "out", *options)
+    assert code == 0 and "Quiet is silent throughout: it has no score" in err
+    ranks = pd.read_csv(tmp_path / "out/ranks.csv").set_index("system")
+    assert {"COCOLA P+H", "control, both", "FAD log-mel"} <= set(ranks)
+    assert ranks.loc["Quiet", "COCOLA P+H"] == ranks.loc["Quiet", "control, both"] == len(ranks)
+    assert set(pd.read_csv(tmp_path / "out/agreement.csv")["metric"]) >= {"COCOLA P+H", "control, both"}
 
 
 def test_a_folder_without_references_is_scored_without_truth_and_says_so(capsys, model, tmp_path):

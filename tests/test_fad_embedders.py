@@ -147,8 +147,10 @@ def test_identity_names_exactly_these_weights(small_vggish):
     [
         ("CLAP", r"FAD-CLAP: the weights of laion/larger_clap_music are not .*--download.*--weights CLAP=FOLDER"),
         ("EnCodec", r"FAD-EnCodec: the weights of facebook/encodec_24khz are not .*--weights EnCodec=FOLDER"),
-        ("VGGish", r"FAD-VGGish: vggish-10086976\.pth is not here; give --download.*--weights VGGish=FILE"),
-        ("COCOLA", "FAD-COCOLA: needs a trained model; give a checkpoint"),
+        (
+            "VGGish",
+            r"FAD-VGGish: vggish-10086976\.pth is not here; cocola accompany .*--download.*--weights VGGish=FILE",
+        ),
     ],
 )
 def test_missing_weights_say_in_one_line_how_to_get_them(name, message):

@@ -11,9 +11,9 @@ from cocola_lib.sampling import PairSpec
 MODES = ("both", "harmonic", "percussive")
 
 
-def probe(i, change):
+def probe(i, change, units=abs):
     """A pair as one number per side: the anchor holds i, an accompaniment i plus what was changed about it."""
-    changed = {(change, dose): np.array([i, abs(dose)], dtype=float) for dose in DOSES[change]}
+    changed = {(change, dose): np.array([i, units(dose)], dtype=float) for dose in DOSES[change]}
     spec = PairSpec(f"set/song{i}", 0.0, ("bass",), ("piano",))
     return Probe(spec, np.array([i, 0.0]), np.array([i, 0.0]), changed)
 
@@ -100,6 +100,29 @@ def test_the_difference_of_two_modes_is_the_difference_of_their_costs():
     assert low <= value <= high
 
 
-def test_every_dose_has_a_unit_and_belongs_to_one_kind_of_pair():
-    assert set(probes.UNITS) == set(DOSES) == {c for changes in probes.KINDS.values() for c in changes}
+def conflicts(costs):
+    """What `conflict_order` says of an ear that hears each conflict as so many units: claim -> share of the pairs."""
+    sets = {"pitched": [probe(i, "conflict", costs.get) for i in range(4)]}
+    table = responses.respond(Ear({"both": 1.0}), sets)
+    assert list(responses.summarise(table)["cost"]) == pytest.approx([cost / 10 for cost in costs.values()])
+    return responses.conflict_order(table).set_index("claim")["mean"].to_dict()
+
+
+def test_an_ear_that_adds_up_what_is_wrong_has_the_conflicts_in_order():
+    best, worst, key = conflicts({"wrong key": 2, "wrong tempo": 3, "both wrong": 5}).values()
+    assert (best, worst, key) == (1, 1, 0)
+
+
+def test_an_ear_for_pitch_only_does_not_find_both_wrong_worse_than_the_wrong_key():
+    best, worst, key = conflicts({"wrong key": 4, "wrong tempo": 0, "both wrong": 4}).values()
+    assert (best, worst, key) == (0, 0, 1)  # the wrong tempo sounds as written to it: ties are no order
+
+
+def test_both_wrong_is_both_of_what_is_wrong_alone():
+    (semitones, tempo), both = zip(*probes.CONFLICTS.values(), strict=True), probes.CONFLICTS["both wrong"]
+    assert both == (semitones[0], tempo[1]) and semitones[1] == 0 and tempo[0] == 1
+
+
+def test_every_dose_is_a_change_and_belongs_to_one_kind_of_pair():
+    assert sorted(DOSES) == sorted(c for changes in probes.KINDS.values() for c in changes)
     assert 0 not in DOSES["pitch"] and 1.0 not in DOSES["stretch"]

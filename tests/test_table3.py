@@ -92,6 +92,33 @@ def test_a_step_whose_interval_holds_zero_is_not_clear():
     assert row.between and not row.clearly
 
 
+def test_a_silent_system_takes_no_item_from_the_comparison_of_the_others():
+    up = np.linspace(0, 0.3, 4)
+    loud = [tidy("Random", up), tidy("Accompanist", up + 1), tidy("Ground Truth", up + 2)]
+    silent = tidy("Quiet", [np.nan] * 4)
+    pd.testing.assert_frame_equal(
+        table3.between(pd.concat([*loud, silent]), "Accompanist"), table3.between(pd.concat(loud), "Accompanist")
+    )
+    won = table3.wins(pd.concat([*loud, silent])).set_index("against")["truth wins"]
+    assert won["Random"] == won["Accompanist"] == 1 and np.isnan(won["Quiet"])
+    assert table3.between(pd.concat([*loud[::2], tidy("Accompanist", [np.nan] * 4)]), "Accompanist").empty
+
+
+def test_the_truth_wins_question_by_question_and_a_tie_is_no_win():
+    rows = pd.concat([tidy("Ground Truth", [1.0, 2.0, 3.0, 4.0]), tidy("Random", [0.0, 2.0, 5.0, np.nan])])
+    (found,) = table3.wins(rows).itertuples(index=False)
+    assert found[:4] == ("COCOLA", "P+H", "Random", pytest.approx(1 / 3))
+
+
+def test_silence_copies_and_missing_weights_are_remarked():
+    values = {"Quiet": [np.nan] * 2, "Half": [np.nan, 1.0], "Copy": [5.0, 6.0], "Ground Truth": [2.0, 3.0]}
+    scores = pd.concat([tidy(system, x) for system, x in values.items()])
+    rows = [table3.summarise(scores), table3.empty_rows(["Copy", "Ground Truth"], "CLAP", "no weights")]
+    silent, half, copy, missing = table3.remarks(pd.concat(rows, ignore_index=True), scores)
+    assert silent.startswith("Quiet is silent throughout") and half.startswith("Half: 50% of its scores are missing")
+    assert copy.startswith("Copy scores above Ground Truth") and missing == "no weights."
+
+
 def test_fad_of_given_embeddings_equals_the_textbook_to_one_in_a_million():
     embedded = clouds()
     table = table3.frechet_table(embedded, [str(i) for i in range(30)], "test")
@@ -145,7 +172,7 @@ def test_an_item_that_is_silent_for_one_system_is_left_out_for_all():
     embedded["Random"][0] = np.zeros((0, 5), np.float32)
     table = table3.frechet_table(embedded, tracks, "test")
     assert cell(table, "Accompanist", "FAD test") == pytest.approx(cell(without, "Accompanist", "FAD test"))
-    assert "1 silent items left out" in cell(table, "Accompanist", "FAD test", "note")
+    assert "silent items are left out: 1" in cell(table, "Accompanist", "FAD test", "note")
 
 
 def test_ranks_turn_the_sign_of_distances_and_leave_the_truth_out():
@@ -154,7 +181,7 @@ def test_ranks_turn_the_sign_of_distances_and_leave_the_truth_out():
         for metric, better, values in (
             ("COCOLA P+H", "higher", (1.0, 2.0, 3.0)),
             ("FAD a", "lower", (0.1, 0.2, 0.0)),
-            ("FAD gone", "lower", (np.nan, 0.2, 0.0)),
+            ("FAD gone", "lower", (np.nan, np.nan, 0.0)),
             ("FAD a, above Random", "lower", (0.0, 0.1, -0.1)),
             ("COCOLA P+H, beats random %", "higher", (50.0, 60.0, 99.0)),
         )
@@ -165,6 +192,15 @@ def test_ranks_turn_the_sign_of_distances_and_leave_the_truth_out():
     assert list(ranks["COCOLA P+H"]) == [2.0, 1.0] and list(ranks["FAD a"]) == [1.0, 2.0]
     (pair,) = agreement.itertuples()
     assert pair.kendall == -1.0 and pair.n == 2
+
+
+def test_a_system_without_a_score_ranks_last_and_keeps_the_metric():
+    scores = pd.concat([tidy("Random", [1.0, 2.0]), tidy("Quiet", [np.nan] * 2), tidy("Mine", [3.0, 4.0])])
+    rows = [("Random", 3.0), ("Quiet", 1.0), ("Mine", 2.0)]
+    fad = pd.DataFrame([(s, "FAD a", x, np.nan, np.nan, 2, "lower", "") for s, x in rows], columns=table3.COLUMNS)
+    ranks, agreement = table3.agreement(pd.concat([table3.summarise(scores), fad], ignore_index=True))
+    assert ranks.to_dict("list") == {"COCOLA P+H": [2.0, 3.0, 1.0], "FAD a": [3.0, 1.0, 2.0]}
+    assert agreement["kendall"].item() == pytest.approx(-1 / 3)
 
 
 def test_the_papers_rows_carry_its_name_and_all_of_its_numbers():

@@ -1,11 +1,13 @@
 """Systems whose rank is known: Random, Shifted, Stretched, and our Accompanist. Rows of Table III, in notebook 04."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import librosa
 import numpy as np
 
 from cocola_lib.accompaniment.accompanist import accompany
+from cocola_lib.accompaniment.measure import Trial
 from cocola_lib.data.audio import SAMPLE_RATE
 
 BASELINES = ("Random", "Shifted", "Stretched", "Accompanist", "Ground Truth")  # from worst to best, where known
@@ -48,31 +50,43 @@ def stretched(clip: np.ndarray, speed: float = STRETCH) -> np.ndarray:
     return librosa.effects.time_stretch(np.asarray(clip), rate=speed)[: len(clip)].astype(np.float32)
 
 
-def answer(
-    system: str,
-    conditionings: Sequence[np.ndarray],
-    references: Sequence[np.ndarray],
-    classes: Sequence[str],
-    groups: Sequence[str],
-    labels: Sequence[str] | None = None,
-) -> list[np.ndarray]:
-    """The answers of one of `BASELINES` to n questions.
+def answer(system: str, trial: Trial, labels: Sequence[str] | None = None) -> list[np.ndarray]:
+    """The answers of one of `BASELINES` to the questions of a trial.
 
     Args:
         system: its name.
-        conditionings, references: n clips each, (N,) float32 at 16 kHz; the Accompanist never sees the references.
-        classes: n stem classes asked for.
-        groups, labels: as `strangers`.
+        trial: with references, except for the Accompanist, which never sees them.
+        labels: as `strangers`.
+    Returns:
+        n clips, as a `Trial` holds them.
     Raises:
         ValueError: an unknown system.
     """
     if system == "Ground Truth":
-        return list(references)
-    if system == "Random":
-        return [references[j] for j in strangers(groups, labels)]
+        return list(trial.references)
     if system == "Accompanist":
-        pairs = zip(conditionings, classes, strict=True)
-        return [accompany(clip, asked, seed=i) for i, (clip, asked) in enumerate(pairs)]
+        questions = zip(map(trial.read, trial.conditionings), trial.classes, strict=True)
+        return [accompany(clip, asked, seed=i) for i, (clip, asked) in enumerate(questions)]
+    true = [trial.read(clip) for clip in trial.references]
+    if system == "Random":
+        return [true[i] for i in strangers(trial.tracks, labels)]
     if system in ("Shifted", "Stretched"):
-        return [(shifted if system == "Shifted" else stretched)(clip) for clip in references]
+        return [(shifted if system == "Shifted" else stretched)(clip) for clip in true]
     raise ValueError(f"system is {system!r}; there are {', '.join(BASELINES)}")
+
+
+def with_baselines(trial: Trial, baselines: Sequence[str] = BASELINES) -> Trial:
+    """The trial with the rows that are made here before those of the folders; Ground Truth is the last.
+
+    Args:
+        trial: may have no answers yet; where a reference is missing, only the Accompanist can play.
+        baselines: some of `BASELINES`; one whose name has a row already is not made, and the trial's notes say so.
+    """
+    if any(clip is None for clip in trial.references):
+        baselines = [name for name in baselines if name == "Accompanist"]
+    taken = [name for name in baselines if name in trial.answers]
+    notes = [f"{', '.join(taken)}: the folders bring these rows, so none is made here."] if taken else []
+    made = {name: answer(name, trial) for name in BASELINES if name in baselines and name not in trial.answers}
+    answers = made | trial.answers
+    answers |= {"Ground Truth": answers.pop("Ground Truth")} if "Ground Truth" in answers else {}
+    return replace(trial, answers=answers, notes=(*trial.notes, *notes))

@@ -17,11 +17,13 @@ import torch
 from cocola_lib.accompaniment import vggish
 from cocola_lib.data.audio import SAMPLE_RATE
 from cocola_lib.files import data_dir, whole
+from cocola_lib.scoring import Scorer
 
 NAMES = ("log-mel", "COCOLA", "CLAP", "EnCodec", "VGGish")
 REPOSITORIES = {"CLAP": "laion/larger_clap_music", "EnCodec": "facebook/encodec_24khz"}
 VGGISH_FILE = "vggish-10086976.pth"
 VGGISH_URL = f"https://github.com/harritaylor/torchvggish/releases/download/v0.1/{VGGISH_FILE}"
+FETCH = "cocola accompany evaluate FOLDERS"  # the command that downloads
 
 
 class Unavailable(ValueError):  # noqa: N818 - reads as what happened
@@ -174,7 +176,7 @@ def open_embedder(name, source=None, scorer=None, download=False):
         name: one of `NAMES`.
         source: folder (CLAP, EnCodec: as `save_pretrained` writes it) or file (VGGish) with the weights; None: the
             user's cache.
-        scorer: of "COCOLA".
+        scorer: of "COCOLA"; None is the bundled model's.
         download: fetch weights that are not here.
     Raises:
         Unavailable: one line: what is missing, and how to get it.
@@ -185,9 +187,7 @@ def open_embedder(name, source=None, scorer=None, download=False):
     if name == "log-mel":
         return LogMel()
     if name == "COCOLA":
-        if not hasattr(scorer, "embed_windows"):
-            raise Unavailable("FAD-COCOLA: needs a trained model; give a checkpoint")
-        return Ours(scorer)
+        return Ours(scorer or Scorer())
     if name == "VGGish":
         return VggishEmbedder(_vggish_file(source, download))
     if importlib.util.find_spec("transformers") is None:
@@ -197,8 +197,8 @@ def open_embedder(name, source=None, scorer=None, download=False):
         raise Unavailable(f"FAD-{name}: {source} holds no config.json; give a folder as save_pretrained writes it")
     if source is None and not download and not _in_cache(where):
         raise Unavailable(
-            f"FAD-{name}: the weights of {where} are not in this machine's cache; give --download, or a local copy "
-            f"with --weights {name}=FOLDER"
+            f"FAD-{name}: the weights of {where} are not in this machine's cache; {FETCH} --download fetches them, "
+            f"--weights {name}=FOLDER reads a local copy"
         )
     try:
         return {"CLAP": Clap, "EnCodec": EnCodec}[name](where, local_files_only=source is not None or not download)
@@ -234,7 +234,7 @@ def _vggish_file(source, download):
             raise Unavailable(f"FAD-VGGish: {VGGISH_FILE} could not be downloaded ({error})") from None
     if not path.is_file():
         raise Unavailable(
-            f"FAD-VGGish: {path.name if source is None else path} is not here; give --download, or a local copy of "
-            f"{VGGISH_FILE} (release v0.1 of harritaylor/torchvggish) with --weights VGGish=FILE"
+            f"FAD-VGGish: {path.name if source is None else path} is not here; {FETCH} --download fetches it, "
+            f"--weights VGGish=FILE reads a local copy (release v0.1 of harritaylor/torchvggish)"
         )
     return path

@@ -1,4 +1,4 @@
-"""Frechet distances between embeddings of music: FAD, FAD-infinity, per-item FAD, APA. Used by notebook 04.
+"""Frechet distances between embeddings of music: FAD, FAD-infinity, per-item FAD, APA. See `distances`.
 
 Two sets of embeddings are described by their means and covariances, and compared as two normal distributions:
 |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^(1/2) S2 S1^(1/2))^(1/2)). Everything is float64; the last trace is the sum of the
@@ -81,10 +81,6 @@ class Moments:
         apart = other.mean - mean
         return Moments(n, mean, self.scatter - other.scatter - np.outer(apart, apart) * (n * other.n / self.n))
 
-    def project(self, basis: np.ndarray) -> "Moments":
-        """The moments of the rows in another basis, (D, d)."""
-        return Moments(self.n, self.mean @ basis, basis.T @ self.scatter @ basis)
-
     def _check(self, other):
         if self.dim != other.dim:
             raise ValueError(f"embeddings of {self.dim} and of {other.dim} dimensions: not the same embedder")
@@ -98,17 +94,6 @@ def total(moments: Sequence[Moments]) -> Moments:
     for more in moments[1:]:
         result = result + more
     return result
-
-
-def principal(reference: Moments, n_components: int) -> np.ndarray:
-    """The directions in which the reference varies most, (D, n_components): PCA, for too few rows.
-
-    Raises:
-        ValueError: fewer than 1 or more than D components.
-    """
-    if not 1 <= n_components <= reference.dim:
-        raise ValueError(f"n_components is {n_components}; expected 1 to {reference.dim}")
-    return np.linalg.eigh(reference.scatter)[1][:, ::-1][:, :n_components]
 
 
 def shrunk(moments: Moments) -> tuple[np.ndarray, float]:
@@ -144,8 +129,8 @@ def frechet_distance(a: Moments, b: Moments, singular: str = "refuse") -> float:
     few = min(a.n, b.n) <= a.dim
     if few and singular == "refuse":
         raise ValueError(
-            f"{min(a.n, b.n)} embeddings of {a.dim} dimensions: their covariance is singular. Use more clips, fewer "
-            "dimensions (frechet.principal), or shrinkage (singular='shrink')"
+            f"{min(a.n, b.n)} embeddings of {a.dim} dimensions: their covariance is singular. Use more clips, or "
+            "shrinkage (singular='shrink')"
         )
     shrink = few and singular == "shrink"
     root, s2 = a.root(shrink), shrunk(b)[0] if shrink else b.covariance
@@ -205,27 +190,17 @@ def per_item(reference: Moments, items: Sequence[Moments]) -> np.ndarray:
     return np.array([frechet_distance(reference, item, "allow") for item in items])
 
 
-def apa(candidates: Moments, real: Moments, shuffled: Moments, singular: str = "refuse") -> float:
-    """Accompaniment prompt adherence, arXiv 2503.06346: nearer to real pairs, or to the same pairs shuffled?
+def adherence(to_real, to_shuffled, apart, scale: float = 1.0) -> np.ndarray:
+    """Accompaniment prompt adherence (APA), arXiv 2503.06346: nearer to real pairs, or to the same pairs shuffled?
 
-    1/2 + (FD(C, R') - FD(C, R)) / (2 FD(R, R')), clipped to [0, 1]; all are embedded as mixes.
+    1/2 + (FD(C, R') - FD(C, R)) / (2 FD(R, R')), clipped to [0, 1]; C are mixes of conditionings and a system's
+    answers, R mixes of true pairs, R' of the same conditionings with the answers of others.
 
     Args:
-        candidates: C, mixes of conditionings and a system's answers.
-        real: R, mixes of true pairs; shuffled: R', the same conditionings with the answers of others.
+        to_real, to_shuffled, apart: FD(C, R), FD(C, R') and FD(R, R'), numbers or arrays.
+        scale: the trace of R's covariance; an `apart` of less than 1e-12 of it is rounding, and gives NaN.
     Returns:
         1 for the true pairs, 0 for the shuffled ones; NaN where the embedder cannot tell these two apart.
-    """
-    pairs = ((candidates, real), (candidates, shuffled), (real, shuffled))
-    to_real, to_shuffled, apart = (frechet_distance(a, b, singular) for a, b in pairs)
-    return float(adherence(to_real, to_shuffled, apart, np.trace(real.covariance)))
-
-
-def adherence(to_real, to_shuffled, apart, scale: float = 1.0) -> np.ndarray:
-    """APA from its three distances, numbers or arrays: FD(C, R), FD(C, R'), FD(R, R').
-
-    Args:
-        scale: the trace of R's covariance; an `apart` of less than 1e-12 of it is rounding, and gives NaN.
     """
     apart = np.asarray(apart, dtype=np.float64)
     known = apart > 1e-12 * max(scale, 1e-300)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -145,8 +146,6 @@ def rank(scorer, mix, index, k=10, by="mean", rate=None):
     Raises:
         ValueError: a silent mix, an index of another model.
     """
-    import pandas as pd
-
     if index.model != scorer.hash or index.embeddings.shape[1] != scorer.model.dim:
         raise ValueError(f"index: made with model {index.model}, this is {scorer.hash}; build it again")
     if by not in ("mean", "best"):

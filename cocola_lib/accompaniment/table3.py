@@ -5,23 +5,21 @@ where the number needs one. `wide` shows them, `agreement` compares how metrics 
 """
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from cocola_lib.accompaniment import frechet
-from cocola_lib.accompaniment.frechet import Moments, total
+from cocola_lib.accompaniment.distances import Distances
 from cocola_lib.data import paper
-from cocola_lib.evaluation import bootstrap_interval
+from cocola_lib.evaluation import grouped_means
 
 COLUMNS = ("system", "metric", "value", "low", "high", "n", "better", "note")
 TRUTH, RANDOM = "Ground Truth", "Random"
-MAX_GROUPS = 40  # of a jackknife; tracks are put together beyond that
-MAX_GROUPS_WIDE = 8  # with embeddings of more than 128 numbers, where every distance takes 0.1 s
 CONTROL = {"P+H": "control, both", "P": "control, onsets", "H": "control, chroma"}
 ABOVE = ", above Random"  # a paired difference: positive where a distance prefers strangers to this system
+INFINITY = "FAD-inf"
 PERCENTILE = ", beats random %"  # calibrated scores: the share of random pairs that score less
 
 
@@ -34,44 +32,62 @@ def summarise(scores: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         Tidy: system, metric ("COCOLA P+H", "control, chroma", "COCOLA P+H, beats random %", ...), value, low, high,
         n, better ("higher"), note.
     """
-    rows = []
-    for (rater, mode, system), found in scores.groupby(["rater", "mode", "system"], sort=False):
-        metric = CONTROL[mode] if rater == "control" else f"{rater} {mode}"
+    tables = []
+    for (name, mode), found in scores.groupby(["rater", "mode"], sort=False):
+        metric = CONTROL[mode] if name == "control" else f"{name} {mode}"
         for column, label in (("score", metric), ("percentile", metric + PERCENTILE)):
-            good = found[np.isfinite(found[column])]
-            if column == "percentile" and good.empty:
+            if column == "percentile" and found[column].isna().all():
                 continue
-            low, high = bootstrap_interval(good[column], good["track"], seed) if len(good) else (np.nan, np.nan)
-            value, note = (good[column].mean(), "") if len(good) else (np.nan, "silent throughout")
-            rows.append((system, label, value, low, high, len(good), "higher", note))
-    return pd.DataFrame(rows, columns=COLUMNS)
+            means = grouped_means(found, ["system"], column, seed).rename(columns={"mean": "value"})
+            note = np.where(means["n"] == 0, "silent throughout", "")
+            tables.append(means.assign(metric=label, better="higher", note=note))
+    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
 def between(scores: pd.DataFrame, system: str, rater: str = "COCOLA", mode: str = "P+H", seed: int = 0) -> pd.DataFrame:
     """Does a system that listens fall between Random and Ground Truth, in every data set?
 
     Args:
-        scores: from `score_answers`, with these three systems.
+        scores: from `score_answers`, with these three systems; others play no part.
         system: its name.
+        rater, mode: which scores.
     Returns:
         A row per data set (the start of `track`): data, n, tracks, the three means, and the two steps on paired items
         with 95 % intervals over tracks (above Random, below Ground Truth); `between` says whether both steps are
-        above 0, `clearly` whether both intervals are.
+        above 0, `clearly` whether both intervals are. No row where one of the three has no score.
     """
     scores = scores[(scores["rater"] == rater) & (scores["mode"] == mode)]
-    items = scores.pivot(index=["item", "track"], columns="system", values="score").dropna().reset_index()
+    items = scores.pivot(index=["item", "track"], columns="system", values="score")
+    items = items[[RANDOM, system, TRUTH]].dropna().reset_index()
     items["data"] = items["track"].str.split("/").str[0]
-    rows = []
-    for data, found in items.groupby("data"):
-        row = {"data": data, "n": len(found), "tracks": found["track"].nunique()}
-        row |= {name: found[name].mean() for name in (RANDOM, system, TRUTH)}
-        for step, values in (("above", found[system] - found[RANDOM]), ("below", found[TRUTH] - found[system])):
-            low, high = bootstrap_interval(values, found["track"], seed)
-            row |= {step: values.mean(), f"{step}_low": low, f"{step}_high": high}
-        row["between"] = bool(row["above"] > 0 and row["below"] > 0)
-        row["clearly"] = bool(row["above_low"] > 0 and row["below_low"] > 0)
-        rows.append(row)
-    return pd.DataFrame(rows)
+    items["above"], items["below"] = items[system] - items[RANDOM], items[TRUTH] - items[system]
+    found = items.groupby("data")
+    table = found[[RANDOM, system, TRUTH]].mean()
+    table.insert(0, "n", found.size())
+    table.insert(1, "tracks", found["track"].nunique())
+    for step in ("above", "below"):
+        means = grouped_means(items, ["data"], step, seed).set_index("data")
+        table[[step, f"{step}_low", f"{step}_high"]] = means[["mean", "low", "high"]]
+    table["between"] = (table["above"] > 0) & (table["below"] > 0)
+    table["clearly"] = (table["above_low"] > 0) & (table["below_low"] > 0)
+    return table.rename_axis(columns=None).reset_index()
+
+
+def wins(scores: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """How often does the true answer score higher than another system's, question by question? Half is chance.
+
+    Args:
+        scores: from `score_answers`, with Ground Truth.
+    Returns:
+        rater, mode, against (a system), truth wins (share of the questions that have both scores; a tie is no win),
+        low, high (95 % over tracks).
+    """
+    keys = ["rater", "mode", "item", "track"]
+    true = scores[scores["system"] == TRUTH].set_index(keys)["score"].rename("true")
+    rows = scores[scores["system"] != TRUTH].join(true, on=keys).rename(columns={"system": "against"})
+    rows["truth wins"] = (rows["true"] > rows["score"]).astype(float).where(rows[["true", "score"]].notna().all(axis=1))
+    found = grouped_means(rows, ["rater", "mode", "against"], "truth wins", seed)
+    return found.rename(columns={"mean": "truth wins"}).drop(columns="n")
 
 
 def frechet_table(embedded: dict[str, list[np.ndarray]], tracks: Sequence[str], name: str, seed: int = 0):
@@ -87,47 +103,35 @@ def frechet_table(embedded: dict[str, list[np.ndarray]], tracks: Sequence[str], 
         difference: above 0, this FAD prefers the answers of strangers. Where clips are fewer than dimensions,
         covariances are shrunk, and the note says so.
     """
-    keep = [i for i in range(len(tracks)) if all(len(clips[i]) for clips in embedded.values())]
-    moments = {system: [Moments.of(clips[i]) for i in keep] for system, clips in embedded.items()}
-    whole = {system: total(items) for system, items in moments.items()}
-    n, dim = whole[TRUTH].n, whole[TRUTH].dim
-    groups = _groups([tracks[i] for i in keep], MAX_GROUPS if dim <= 128 else MAX_GROUPS_WIDE)
-    parts = {s: [total([m[i] for i in group]) for group in groups] for s, m in moments.items()}
-    singular = "shrink" if n - max((part.n for part in parts[TRUTH]), default=0) <= dim else "refuse"
-    notes = [f"{n} embeddings of {dim} dimensions, covariances are shrunk"] if singular == "shrink" else []
-    notes += [f"{len(tracks) - len(keep)} silent items left out"] if len(keep) < len(tracks) else []
-
-    left = {s: [whole[s], *(whole[s] - part for part in parts[s])] for s in moments}  # all rows, then without a group
-
-    @cache
-    def distance(system, to):
-        """(1 + groups,)"""
-        return np.array([frechet.frechet_distance(x, y, singular) for x, y in zip(left[to], left[system], strict=True)])
-
-    rows, scale = [], np.trace(whole[TRUTH].covariance)
-    for system in embedded:
-        for metric, values in _statistics(system, distance, name, scale, RANDOM in embedded):
+    distances = Distances(embedded, tracks)
+    truth = distances.whole[TRUTH]
+    notes = [f"{truth.n} embeddings of {truth.dim} dimensions, covariances are shrunk"] if distances.shrunk else []
+    notes += [f"silent items are left out: {distances.n_left_out}"] if distances.n_left_out else []
+    rows = []
+    for system, whole in distances.whole.items():
+        for metric, values in _statistics(system, distances, name):
             known = _by_definition(metric, system)
             interval = frechet.jackknife(values[0], values[1:]) if known is None else (np.nan, np.nan)
             low, high = np.clip(interval, *_range(metric))
             note = f"FAD-{name}: {'; '.join(notes)}" * bool(notes) if known is None else "by definition"
             value, better = values[0] if known is None else known, "higher" if metric.startswith("APA") else "lower"
-            rows.append((system, metric, value, low, high, whole[system].n, better, note))
+            rows.append((system, metric, value, low, high, whole.n, better, note))
         if system != TRUTH:
-            value, note = _infinity(whole[TRUTH], moments[system], seed)
-            rows.append((system, f"FAD-inf {name}", value, np.nan, np.nan, whole[system].n, "lower", note))
+            value, note = _infinity(truth, distances.items[system], seed)
+            rows.append((system, f"{INFINITY} {name}", value, np.nan, np.nan, whole.n, "lower", note))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _statistics(system, distance, name, scale, has_random):
-    """(metric, values of all rows and without each group) of one system."""
-    to_truth = distance(system, TRUTH)
+def _statistics(system: str, distances: Distances, name: str):
+    """(metric, values with all rows and without each group) of one system."""
+    to_truth = distances(system, TRUTH)
     yield f"FAD {name}", to_truth
-    if has_random:
-        to_random, apart = distance(system, RANDOM), distance(TRUTH, RANDOM)
+    if RANDOM in distances.whole:
+        to_random, apart = distances(system, RANDOM), distances(TRUTH, RANDOM)
+        scale = np.trace(distances.whole[TRUTH].covariance)
         yield f"APA {name}", frechet.adherence(to_truth, to_random, apart, scale)
-    if has_random and system not in (TRUTH, RANDOM):
-        yield f"FAD {name}{ABOVE}", to_truth - distance(RANDOM, TRUTH)
+        if system not in (TRUTH, RANDOM):
+            yield f"FAD {name}{ABOVE}", to_truth - distances(RANDOM, TRUTH)
 
 
 def _infinity(real, items, seed):
@@ -136,7 +140,8 @@ def _infinity(real, items, seed):
         found = frechet.fad_infinity(real, items, seed)
     except ValueError as reason:
         return np.nan, str(reason)
-    return found["value"], f"r2 {found['r2']:.2f}"
+    below = "; below 0, an extrapolation from too few clips" if found["value"] < 0 else ""
+    return found["value"], f"r2 {found['r2']:.2f}{below}"
 
 
 def _range(metric):
@@ -166,31 +171,53 @@ def paper_rows(systems: Sequence[str] = ()) -> pd.DataFrame:
     return tidy.assign(low=np.nan, high=np.nan, n=0)[list(COLUMNS)]
 
 
-def main_metrics(table: pd.DataFrame) -> list[str]:
-    """The metrics that rank systems, in the table's order: not the calibrated scores, FAD-infinity and differences."""
-    extra = (PERCENTILE, ABOVE)
-    return [m for m in dict.fromkeys(table["metric"]) if not (m.startswith("FAD-inf") or m.endswith(extra))]
+def is_extra(metric: str, *kinds: str) -> bool:
+    """Whether a metric is of one of these kinds: `INFINITY`, `ABOVE`, `PERCENTILE`; of any without `kinds`."""
+    kinds = kinds or (INFINITY, ABOVE, PERCENTILE)
+    return any(metric.startswith(kind) or metric.endswith(kind) for kind in kinds)
 
 
 def agreement(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """How metrics rank the systems, and how far they agree. Ground Truth is left out: FADs know it by definition.
 
     Returns:
-        (ranks: system x metric, 1 is best; tidy agreement: metric, with, kendall, spearman, n systems). A metric
-        without a value for every system is left out.
+        (ranks: system x metric, 1 is best; tidy agreement: metric, with, kendall, spearman, n systems). A system that
+        a metric cannot score, as it is silent, ranks last there; a metric without any value is left out, and so are
+        calibrated scores, FAD-infinity and differences.
     """
     from scipy.stats import kendalltau, spearmanr
 
-    table = table[table["metric"].isin(main_metrics(table)) & (table["system"] != TRUTH) & table["value"].notna()]
-    values = table.pivot(index="system", columns="metric", values="value")
-    values = values.loc[list(dict.fromkeys(table["system"])), list(dict.fromkeys(table["metric"]))].dropna(axis=1)
-    sign = table.drop_duplicates("metric").set_index("metric")["better"].map({"higher": 1.0, "lower": -1.0})
-    values *= sign[values.columns]
+    table = table[~table["metric"].map(is_extra) & (table["system"] != TRUTH)]
+    sign = table["better"].map({"higher": 1.0, "lower": -1.0})
+    values = table.assign(value=sign * table["value"]).pivot(index="system", columns="metric", values="value")
+    values = values.loc[list(dict.fromkeys(table["system"])), list(dict.fromkeys(table["metric"]))]
+    ranks = values.dropna(axis=1, how="all").rank(ascending=False, na_option="bottom")
     rows = []
-    for a, b in combinations(values, 2) if len(values) > 1 else ():
-        tau, rho = kendalltau(values[a], values[b]).statistic, spearmanr(values[a], values[b]).statistic
-        rows.append((a, b, tau, rho, len(values)))
-    return values.rank(ascending=False), pd.DataFrame(rows, columns=["metric", "with", "kendall", "spearman", "n"])
+    for a, b in combinations(ranks, 2) if len(ranks) > 1 else ():
+        tau, rho = kendalltau(ranks[a], ranks[b]).statistic, spearmanr(ranks[a], ranks[b]).statistic
+        rows.append((a, b, tau, rho, len(ranks)))
+    return ranks, pd.DataFrame(rows, columns=["metric", "with", "kendall", "spearman", "n"])
+
+
+def remarks(table: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
+    """Sentences about what a reader of the table should know: silence, copies, and what could not be measured.
+
+    Args:
+        table: rows of `summarise`, `frechet_table` and `empty_rows`. scores: from `score_answers`.
+    """
+    share = scores["score"].isna().groupby(scores["system"], sort=False).mean()
+    said = [
+        f"{system} is silent throughout: it has no score, and ranks last by COCOLA and the control. FAD and APA do not "
+        "notice, as its mixes are the conditionings themselves."
+        if part == 1
+        else f"{system}: {part:.0%} of its scores are missing, as the answer or the conditioning is silent."
+        for system, part in share[share > 0].items()
+    ]
+    scored = table[table["metric"] == "COCOLA P+H"].set_index("system")["value"]
+    for system in scored.index[scored > scored.get(TRUTH, np.inf)]:
+        said.append(f"{system} scores above Ground Truth (COCOLA P+H): does it repeat its conditioning?")
+    fads = table[table["metric"].str.startswith("FAD ") & ~table["note"].isin(["", "by definition"])]
+    return said + list(dict.fromkeys(fads["note"] + "."))
 
 
 def wide(table: pd.DataFrame, metrics: Sequence[str] | None = None, digits: int = 3) -> pd.DataFrame:
@@ -208,14 +235,6 @@ def wide(table: pd.DataFrame, metrics: Sequence[str] | None = None, digits: int 
     shown = cells.pivot(index="system", columns="metric", values="cell").fillna("")
     order = [m for m in (metrics or dict.fromkeys(table["metric"])) if m in shown]
     return shown.loc[list(dict.fromkeys(table["system"])), order]
-
-
-def _groups(tracks, most):
-    """Indices of the items of each track; tracks share groups where there are more than `most`."""
-    names = list(dict.fromkeys(tracks))
-    group_of = {name: i % most for i, name in enumerate(names)}
-    groups = [[i for i, t in enumerate(tracks) if group_of[t] == g] for g in range(min(most, len(names)))]
-    return groups if len(groups) > 1 else []
 
 
 def _by_definition(metric, system):

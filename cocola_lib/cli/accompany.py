@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from cocola_lib.data import miniatures
-
 app = typer.Typer(rich_markup_mode=None, help="Accompaniment systems (Table III): export, evaluate.")
 
 
@@ -42,6 +40,7 @@ def export(
     "other"). The README.md in the folder says how the systems of the paper produce outputs.
     """
     from cocola_lib.accompaniment import systems
+    from cocola_lib.data import miniatures
 
     found = miniatures.open_tracks(data_root, seed=seed)
     tracks = [track for track in found if split in ("all", track.split)]
@@ -57,31 +56,39 @@ def export(
     typer.echo(f"next: write the outputs that {out / systems.MANIFEST} names, then: cocola accompany evaluate {out}")
 
 
+Folders = Annotated[list[Path], typer.Argument(help="Folders with manifest.csv and audio.")]
+Out = Annotated[Path, typer.Option(help="Folder for the table, scores and embeddings.")]
+Baselines = Annotated[str, typer.Option(help="Rows made here, by comma; none for none. They need references.")]
+Fad = Annotated[str, typer.Option(help="Embeddings, by comma: log-mel, COCOLA, CLAP, EnCodec, VGGish; or none.")]
+Weights = Annotated[
+    list[str] | None, typer.Option(help="NAME=PATH of an embedder's weights, repeatable; e.g. CLAP=/my/clap")
+]
+Download = Annotated[bool, typer.Option("--download", help="Fetch weights that are not in the cache.")]
+CutS = Annotated[float | None, typer.Option(help="Cut all clips to so many seconds.", show_default="the shortest clip")]
+HopS = Annotated[float, typer.Option(help="Seconds from one window of 5 s to the next.")]
+AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Leave out rows without an output.")]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(help="Folder of a model, a released .ckpt, or a bundled name.", show_default="the bundled model"),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
+Seed = Annotated[int, typer.Option(help="Of intervals.")]
+
+
 @app.command()
 def evaluate(
-    folders: Annotated[list[Path], typer.Argument(help="Folders with manifest.csv and audio.")],
-    out: Annotated[Path, typer.Option(help="Folder for the table, scores and embeddings.")] = Path("table3"),
-    baselines: Annotated[
-        str, typer.Option(help="Rows made here, by comma; none for none. They need references.")
-    ] = "Random,Shifted,Stretched,Accompanist,Ground Truth",
-    fad: Annotated[str, typer.Option(help="Embeddings, by comma: log-mel, COCOLA, CLAP, EnCodec, VGGish; or none.")] = (
-        "log-mel,COCOLA,CLAP,EnCodec,VGGish"
-    ),
-    weights: Annotated[
-        list[str] | None, typer.Option(help="NAME=PATH of an embedder's weights, repeatable; e.g. CLAP=/my/clap")
-    ] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch weights that are not in the cache.")] = False,
-    cut_s: Annotated[
-        float | None, typer.Option(help="Cut all clips to so many seconds.", show_default="the shortest clip")
-    ] = None,
-    hop_s: Annotated[float, typer.Option(help="Seconds from one window of 5 s to the next.")] = 2.5,
-    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out rows without an output.")] = False,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(help="Folder of a model, or a released .ckpt.", show_default="the model that comes with it"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of intervals.")] = 0,
+    folders: Folders,
+    out: Out = Path("table3"),
+    baselines: Baselines = "Random,Shifted,Stretched,Accompanist,Ground Truth",
+    fad: Fad = "log-mel,COCOLA,CLAP,EnCodec,VGGish",
+    weights: Weights = None,
+    download: Download = False,
+    cut_s: CutS = None,
+    hop_s: HopS = 2.5,
+    allow_missing: AllowMissing = False,
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
+    seed: Seed = 0,
 ):
     """Make Table III of folders of outputs.
 
@@ -91,35 +98,29 @@ def evaluate(
       cocola accompany evaluate generator_a/ generator_b/ --out table3
       cocola accompany evaluate questions/ --checkpoint COCOLA_HP_v1.ckpt --weights CLAP=/my/larger_clap_music
 
-    Leaves table.csv, table.json, ranks.csv, agreement.csv, scores.csv and embeddings/*.npz. What is missing (a
-    model, an embedder's weights) is an empty cell and a line that says how to get it.
+    Leaves table.csv, table.json, ranks.csv, agreement.csv, scores.csv and embeddings/*.npz. Where an embedder's
+    weights are missing, its cells are empty and a line says how to get them.
     """
-    from cocola_lib.accompaniment.evaluate import evaluate_folders
+    from cocola_lib.accompaniment.evaluate import Plan, evaluate_folders
     from cocola_lib.cli import console
+    from cocola_lib.scoring import Scorer
 
-    sources = [text.partition("=") for text in weights or []]
-    if bad := next((name for name, equals, path in sources if not (equals and path)), None):
-        raise ValueError(f"--weights {bad}: expected NAME=PATH")
-    result = evaluate_folders(
-        folders,
-        out,
-        baselines=_names(baselines),
-        embedders=_names(fad),
-        weights={name: path for name, _, path in sources},
-        download=download,
-        cut_s=cut_s,
-        hop_s=hop_s,
-        missing="drop" if allow_missing else "error",
-        checkpoint=checkpoint,
-        device=device,
-        seed=seed,
-        progress=console.progress_bar("measure"),
-    )
+    missing = "drop" if allow_missing else "error"
+    plan = Plan(_names(baselines), _names(fad), _paths(weights or []), download, cut_s, hop_s, missing, seed)
+    progress = console.progress_bar("measure")
+    result = evaluate_folders(folders, out, Scorer(checkpoint, device), plan, progress)
     for frame in result.shown:
         console.show_frame(frame)
-    for note in result.notes:
-        typer.echo(note, err=True)
-    typer.echo(f"{out}: table.csv, table.json, ranks.csv, agreement.csv, scores.csv", err=True)
+    written = f"{out}: table.csv, table.json, ranks.csv, agreement.csv, scores.csv"
+    typer.echo("\n".join([*result.notes, written]), err=True)
+
+
+def _paths(weights):
+    """NAME=PATH, ... as name -> path."""
+    sources = [text.partition("=") for text in weights]
+    if bad := next((name for name, equals, path in sources if not (equals and path)), None):
+        raise ValueError(f"--weights {bad}: expected NAME=PATH")
+    return {name: path for name, _, path in sources}
 
 
 def _names(text):

@@ -72,12 +72,9 @@ def make_foil(sampler: WindowSampler, spec: PairSpec, kind: str, amount: float |
         return Foil(_late(sampler, spec, amount / 1000), f"the true accompaniment, {amount_label(kind, amount)}")
     if kind == "shifted" and not any(map(is_pitched, spec.positive)):
         raise ValueError(f"{' + '.join(spec.positive)} has no pitch to shift; choose another accompaniment or kind")
-    how = (
-        "played again from the score"
-        if probes.has_score(track)
-        else "by a phase vocoder, whose artefacts are heard too"
-    )
-    clip = probes.changed(track, spec, {"shifted": "pitch", "stretched": "stretch"}[kind], amount)
+    replayed = probes.has_score(track)
+    how = "played again from the score" if replayed else "by a phase vocoder, whose artefacts are heard too"
+    clip = probes.play(track, spec, **{"semitones" if kind == "shifted" else "tempo": amount})
     return Foil(clip, f"the true accompaniment, {amount_label(kind, amount)}, {how}")
 
 

@@ -3,7 +3,7 @@
 An accompaniment is played again from its score, some semitones higher or some per cent faster, so that the change
 leaves no artefact in the sound; a delay needs no new sound, only an earlier excerpt. Where there is no score (real
 recordings), a phase vocoder stands in, and its artefacts are part of what is measured. Rendering costs more than
-scoring, so every probe is kept on disk. `responses.py` scores them; notebook 04 shows what comes out.
+scoring, so every probe is kept on disk. `responses` scores them; notebook 05 shows what comes out.
 """
 
 import hashlib
@@ -23,16 +23,21 @@ from cocola_lib.data.tracks import Track
 from cocola_lib.files import data_dir, whole
 from cocola_lib.sampling import PairSpec, WindowSampler
 
-VERSION = 2  # of what is kept on disk
+VERSION = 3  # of what is kept on disk
 N_SAMPLES = round(WINDOW_S * SAMPLE_RATE)
+CONFLICTS = {  # what is wrong -> how the accompaniment is played: (semitones higher, tempo)
+    "wrong key": (6, 1.0),  # the key that shares the fewest notes
+    "wrong tempo": (0, 1.1),
+    "both wrong": (6, 1.1),
+}
 DOSES = {  # change -> doses, the unchanged pair left out
     "pitch": (-6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6),  # semitones
     "stretch": (0.85, 0.9, 0.95, 1.05, 1.1, 1.15),  # tempo, 1.1 is a tenth faster
     "delay": (10.0, 20.0, 30.0, 50.0, 75.0, 100.0),  # ms
     "delay in beats": (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),  # quarters
+    "conflict": tuple(CONFLICTS),
 }
-KINDS = {"pitched": ("pitch",), "any": ("stretch", "delay", "delay in beats")}  # kind of pair -> its changes
-UNITS = {"pitch": "semitones", "stretch": "tempo ratio", "delay": "ms", "delay in beats": "beats"}
+KINDS = {"pitched": ("pitch", "conflict"), "any": ("stretch", "delay", "delay in beats")}  # kind of pair -> its changes
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Probe:
     spec: PairSpec
     anchor: np.ndarray
     truth: np.ndarray
-    changed: dict[tuple[str, float], np.ndarray]
+    changed: dict[tuple[str, float | str], np.ndarray]
 
 
 def draw_pairs(tracks: Sequence[Track], n: int, seed: int = 0, pitched: bool = False) -> list[PairSpec]:
@@ -153,7 +158,7 @@ def _read_cached(track: Track, spec: PairSpec, changes: Sequence[str]) -> Probe:
     with np.load(path) as stored:
         clips = {name: stored[name].astype(np.float32) * stored["scale"] for name in stored.files if name != "scale"}
     keys = [(change, dose) for change in changes for dose in DOSES[change]]
-    return Probe(spec, clips["anchor"], clips["truth"], {key: clips[f"{key[0]} {key[1]:g}"] for key in keys})
+    return Probe(spec, clips["anchor"], clips["truth"], {key: clips[f"{key[0]} {key[1]}"] for key in keys})
 
 
 def _render_to_cache(track: Track, spec: PairSpec, changes: Sequence[str]) -> None:
@@ -168,28 +173,33 @@ def _render_to_cache(track: Track, spec: PairSpec, changes: Sequence[str]) -> No
 def _render(track: Track, spec: PairSpec, changes: Sequence[str]) -> dict[str, np.ndarray]:
     """The anchor, the truth, and the truth changed: name -> (N,). Delays are cut from one longer excerpt."""
     to_s = {"delay": 1e-3, "delay in beats": 60 / tempo_bpm(track)}
-    delays = {f"{c} {d:g}": round(d * to_s[c] * SAMPLE_RATE) for c in changes if c in to_s for d in DOSES[c]}
+    delays = {f"{c} {d}": round(d * to_s[c] * SAMPLE_RATE) for c in changes if c in to_s for d in DOSES[c]}
     late = max(delays.values(), default=0)  # samples
     long = excerpt(track, spec.positive, spec.start_s - late / SAMPLE_RATE, WINDOW_S + late / SAMPLE_RATE)
     clips = {name: long[late - delay :][:N_SAMPLES] for name, delay in (delays | {"truth": 0}).items()}
     clips["anchor"] = excerpt(track, spec.anchor, spec.start_s)
     for change in (c for c in changes if c not in to_s):
-        clips |= {f"{change} {dose:g}": changed(track, spec, change, dose) for dose in DOSES[change]}
+        clips |= {f"{change} {dose}": play(track, spec, *_how(change, dose)) for dose in DOSES[change]}
     return clips
 
 
-def changed(track: Track, spec: PairSpec, change: str, dose: float) -> np.ndarray:
-    """The accompaniment transposed, or at another tempo. (N,)"""
+def _how(change: str, dose: float | str) -> tuple[int, float]:
+    """(semitones, tempo) of a change that is played again."""
+    return CONFLICTS[dose] if change == "conflict" else (dose, 1.0) if change == "pitch" else (0, dose)
+
+
+def play(track: Track, spec: PairSpec, semitones: int = 0, tempo: float = 1.0) -> np.ndarray:
+    """The accompaniment of a pair, transposed and at another tempo (1.1 is a tenth faster). (N,) float32 at 16 kHz."""
     if has_score(track):
-        what = {"transpose_semitones": dose} if change == "pitch" else {"tempo_factor": dose}
-        return excerpt(track, spec.positive, spec.start_s, **what)
+        return excerpt(track, spec.positive, spec.start_s, transpose_semitones=semitones, tempo_factor=tempo)
     import librosa
 
-    if change == "pitch":
-        x = excerpt(track, spec.positive, spec.start_s)
-        return librosa.effects.pitch_shift(x, sr=SAMPLE_RATE, n_steps=dose).astype(np.float32)
-    x = librosa.effects.time_stretch(track.read(spec.positive, spec.start_s, WINDOW_S * dose), rate=dose)
-    return librosa.util.fix_length(x, size=N_SAMPLES).astype(np.float32)
+    x = track.read(spec.positive, spec.start_s, WINDOW_S * tempo)
+    if tempo != 1:
+        x = librosa.util.fix_length(librosa.effects.time_stretch(x, rate=tempo), size=N_SAMPLES)
+    if semitones:
+        x = librosa.effects.pitch_shift(x, sr=SAMPLE_RATE, n_steps=semitones)
+    return x.astype(np.float32)
 
 
 def excerpt(track: Track, names: Sequence[str], start_s: float, length_s: float = WINDOW_S, **changes) -> np.ndarray:

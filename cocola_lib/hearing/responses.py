@@ -5,17 +5,52 @@ An accuracy does not say what was heard: negatives from other songs differ in rh
 on the scale from a true pair (0) to a random one (1). Notebook 05 shows the curves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from cocola_lib.data.tracks import Track
-from cocola_lib.evaluation import bootstrap_interval, bootstrap_ratio
-from cocola_lib.hearing.probes import KINDS, Probe, draw_pairs, make_probes
+from cocola_lib.evaluation import bootstrap_interval, bootstrap_ratio, grouped_means
+from cocola_lib.hearing.probes import CONFLICTS, KINDS, Probe, draw_pairs, make_probes
 
-ROOM_MS = 20.0  # seven metres of air: players each other this late and are still together
+ROOM_MS = 20.0  # seven metres of air: players hear each other this late and are still together
 EIGHTH = 0.5  # beats
+SEMITONES = tuple(s for s in range(-6, 7) if s)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a musician would expect: the `value` ("beaten" or "cost", see `measure`) of a change at some doses.
+
+    `goals`: mode -> least value that is expected, or the most where `at_most`; the other modes are there to be read.
+    """
+
+    what: str
+    change: str
+    doses: tuple[float, ...]
+    value: str
+    goals: Mapping[str, float] = field(default_factory=dict)
+    at_most: bool = False
+
+
+EXPECTATIONS = (
+    Expectation(
+        "beats itself transposed by 1 to 6 semitones", "pitch", SEMITONES, "beaten", {"both": 0.95, "harmonic": 0.95}
+    ),
+    *(Expectation(f"  transposed by {n}", "pitch", (-n, n), "beaten") for n in range(1, 7)),
+    Expectation("cost of a delay of 20 ms", "delay", (ROOM_MS,), "cost", {"both": 0.15}, at_most=True),
+    Expectation("cost of a delay of an eighth note", "delay in beats", (EIGHTH,), "cost", {"both": 0.60}),
+    *(
+        Expectation(f"beats itself at {x:g} of the tempo", "stretch", (x,), "beaten", {"both": 0.95})
+        for x in (0.9, 1.1)
+    ),
+)
+CONTRASTS = (  # what, the mode that pays more, the one that pays less, change, doses
+    ("cost of pitch, harmonic above percussive", "harmonic", "percussive", "pitch", SEMITONES),
+    ("cost of time, percussive above harmonic", "percussive", "harmonic", "delay in beats", (EIGHTH,)),
+)
 
 
 def make_sets(tracks: Sequence[Track], n_pairs: int, seed: int = 0) -> dict[str, list[Probe]]:
@@ -34,13 +69,13 @@ def make_sets(tracks: Sequence[Track], n_pairs: int, seed: int = 0) -> dict[str,
     }
 
 
-def respond(rater, sets: dict[str, list[Probe]], name: str = "model") -> pd.DataFrame:
+def respond(metric, sets: dict[str, list[Probe]], name: str = "model") -> pd.DataFrame:
     """Score every probe: one pass over all clips.
 
     Args:
-        rater: anything with `matrices`, such as a `Scorer` or the control.
+        metric: a `Scorer`.
         sets: from `make_sets`.
-        name: for the column `rater`.
+        name: of the metric, for the column `rater`.
 
     Returns:
         A tidy frame, a row per pair, dose and mode: rater, mode, change, dose, item, track, test_set, and the
@@ -54,7 +89,7 @@ def respond(rater, sets: dict[str, list[Probe]], name: str = "model") -> pd.Data
         tracks = np.array([p.spec.track_id for p in probes])
         n = len(probes)
         stranger = tracks[:, None] != tracks[None, :]  # (n, n)
-        for mode, matrix in rater.matrices([p.anchor for p in probes], clips).items():
+        for mode, matrix in metric.matrices([p.anchor for p in probes], clips).items():
             scores = np.asarray(matrix, dtype=np.float64).reshape(n, 1 + len(keys), n)
             true, others = np.diag(scores[:, 0]), np.where(stranger, scores[:, 0], np.nan)
             random = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in others])
@@ -68,7 +103,7 @@ def respond(rater, sets: dict[str, list[Probe]], name: str = "model") -> pd.Data
 
 
 def summarise(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Per rater, mode, change and dose: how often the true pair wins, and what the change costs.
+    """Per metric, mode, change and dose: how often the true pair wins, and what the change costs.
 
     Returns:
         A row each: rater, mode, change, dose, beaten (share of true pairs that score above their changed selves,
@@ -83,7 +118,7 @@ def summarise(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def measure(rows: pd.DataFrame, seed: int = 0) -> dict:
-    """`summarise` for the rows of one rater and mode, doses pooled; pairs with a silent side are left out."""
+    """`summarise` for the rows of one metric and mode, doses pooled; pairs with a silent side are left out."""
     rows = rows.dropna(subset=["true", "changed", "random"])
     won, songs = (rows["true"] > rows["changed"]).to_numpy(float), rows["track"].to_numpy()
     loss, distance = (rows["true"] - rows["changed"]).to_numpy(), (rows["true"] - rows["random"]).to_numpy()
@@ -101,55 +136,58 @@ def measure(rows: pd.DataFrame, seed: int = 0) -> dict:
 
 
 def acceptance(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """What a musician would expect of one rater, beside what it does.
+    """What a musician would expect of one metric (`EXPECTATIONS`, `CONTRASTS`), beside what it does.
 
     Args:
-        table: from `respond`, of one rater.
+        table: from `respond`, of one metric.
 
     Returns:
         expectation, mode, value, low, high (95 % over songs), target, met (None where nothing is demanded).
     """
-    rows = []
+    modes, rows = list(dict.fromkeys(table["mode"])), []
+    for asked in EXPECTATIONS:
+        chosen = table[(table["change"] == asked.change) & table["dose"].isin(asked.doses)]
+        for mode in modes:
+            found = measure(chosen[chosen["mode"] == mode], seed)
+            interval = (found[asked.value + end] for end in ("", "_low", "_high"))
+            rows.append(
+                (asked.what, mode, *interval, *_verdict(found[asked.value], asked.goals.get(mode), asked.at_most))
+            )
+    for what, more, less, change, doses in CONTRASTS if {"harmonic", "percussive"} <= set(modes) else ():
+        value, low, high = difference(table, change, doses, more, less, seed)
+        rows.append((what, f"{more} - {less}", value, low, high, *_verdict(value, 0.0)))
+    return pd.DataFrame(rows, columns=["expectation", "mode", "value", "low", "high", "target", "met"])
 
-    def add(what, mode, value, low, high, at_least=None, at_most=None):
-        target = f">= {at_least:.0%}" if at_least is not None else f"<= {at_most:.0%}" if at_most is not None else ""
-        met = value >= at_least if at_least is not None else value <= at_most if at_most is not None else None
-        rows.append({"expectation": what, "mode": mode, "value": value, "low": low, "high": high}
-                    | {"target": target, "met": met})  # fmt: skip
 
-    def pick(mode, change, doses):
-        chosen = (table["mode"] == mode) & (table["change"] == change) & table["dose"].isin(doses)
-        return measure(table[chosen], seed)
+def _verdict(value: float, goal: float | None, at_most: bool = False) -> tuple[str, bool | None]:
+    """The goal as it is printed, and whether it is met."""
+    if goal is None:
+        return "", None
+    return (f"<= {goal:.0%}", value <= goal) if at_most else (f">= {goal:.0%}", value >= goal)
 
-    semitones = [s for s in range(-6, 7) if s]
-    for mode in dict.fromkeys(table["mode"]):
-        found, asked = pick(mode, "pitch", semitones), mode in ("both", "harmonic")
-        add("beats itself transposed by 1 to 6 semitones", mode, found["beaten"], found["beaten_low"],
-            found["beaten_high"], at_least=0.95 if asked else None)  # fmt: skip
-    for size in range(1, 7):
-        for mode in dict.fromkeys(table["mode"]):
-            found = pick(mode, "pitch", (-size, size))
-            add(f"  transposed by {size}", mode, found["beaten"], found["beaten_low"], found["beaten_high"])
-    for mode in dict.fromkeys(table["mode"]):
-        found = pick(mode, "delay", (ROOM_MS,))
-        add("cost of a delay of 20 ms", mode, found["cost"], found["cost_low"], found["cost_high"],
-            at_most=0.15 if mode == "both" else None)  # fmt: skip
-    for mode in dict.fromkeys(table["mode"]):
-        found = pick(mode, "delay in beats", (EIGHTH,))
-        add("cost of a delay of an eighth note", mode, found["cost"], found["cost_low"], found["cost_high"],
-            at_least=0.60 if mode == "both" else None)  # fmt: skip
-    for factor in (0.9, 1.1):
-        for mode in dict.fromkeys(table["mode"]):
-            found = pick(mode, "stretch", (factor,))
-            add(f"beats itself at {factor:g} of the tempo", mode, found["beaten"], found["beaten_low"],
-                found["beaten_high"], at_least=0.95 if mode == "both" else None)  # fmt: skip
-    if {"harmonic", "percussive"} <= set(table["mode"]):
-        for what, more, less, change, doses in (
-            ("cost of pitch, harmonic above percussive", "harmonic", "percussive", "pitch", semitones),
-            ("cost of time, percussive above harmonic", "percussive", "harmonic", "delay in beats", (EIGHTH,)),
-        ):
-            add(what, f"{more} - {less}", *difference(table, change, doses, more, less, seed), at_least=0.0)
-    return pd.DataFrame(rows)
+
+def conflict_order(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Per metric and mode: in how many pairs are the accompaniments with something wrong in the expected order?
+
+    Args:
+        table: from `respond`.
+
+    Returns:
+        rater, mode, claim, mean (share of the pairs for which it holds), low, high (95 % over songs), n.
+    """
+    keys, rows = ["rater", "mode", "item", "track"], table[table["change"] == "conflict"]
+    scores = rows.pivot(index=keys, columns="dose", values="changed").join(rows.groupby(keys)["true"].first())
+    scores = scores.dropna().reset_index()
+    key, tempo, both = (scores[name] for name in CONFLICTS)
+    claims = {
+        "as written is the best": scores["true"] > scores[list(CONFLICTS)].max(axis=1),
+        "both wrong is the worst": both < np.minimum(key, tempo),
+        "a wrong key is worse than a wrong tempo": key < tempo,
+    }
+    stacked = pd.concat(
+        [scores[keys].assign(claim=claim, holds=holds.astype(float)) for claim, holds in claims.items()]
+    )
+    return grouped_means(stacked, ["rater", "mode", "claim"], "holds", seed)
 
 
 def difference(table: pd.DataFrame, change: str, doses: Sequence[float], more: str, less: str, seed: int = 0):

@@ -2,7 +2,7 @@
 
 A score that hears music puts the true partner above the same instrument playing another song, and above noise.
 That the same part twice scores high is no error: nothing is more coherent with a part than the part itself.
-Notebook 04 shows the result.
+Notebook 05 shows the result.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from cocola_lib.data.activity import BLOCK_S
 from cocola_lib.data.audio import WINDOW_S
 from cocola_lib.data.stem_classes import stem_class
 from cocola_lib.data.tracks import Track
-from cocola_lib.evaluation import bootstrap_interval
+from cocola_lib.evaluation import bootstrap_interval, grouped_means
 from cocola_lib.sampling import WindowSampler
 
 NOISE_RMS = 0.05  # full scale = 1: -26 dBFS, as loud as a stem
@@ -84,13 +84,13 @@ def _read(track: Track, name: str, block: int) -> StemClip:
     return StemClip(track.id, start_s, stem_class(name), track.read((name,), start_s, WINDOW_S))
 
 
-def compare(rater, here: list[StemClip], elsewhere: list[StemClip], name: str, seed: int = 0) -> pd.DataFrame:
+def compare(metric, here: list[StemClip], elsewhere: list[StemClip], name: str, seed: int = 0) -> pd.DataFrame:
     """Score every stem against every other, the other sections, noise and silence.
 
     Args:
-        rater: anything with `matrices`.
+        metric: a `Scorer`.
         here, elsewhere: from `draw_stems`.
-        name: for the column `rater`.
+        name: of the metric, for the column `rater`.
 
     Returns:
         A tidy frame, a row per ordered pair and mode: rater, mode, relation, a, b (classes; of noise and silence
@@ -114,7 +114,7 @@ def compare(rater, here: list[StemClip], elsewhere: list[StemClip], name: str, s
     frame = pd.DataFrame({"rater": name, "relation": relations, "item": rows})
     frame["a"], frame["b"] = [here[i].kind for i in rows], [partners[j].kind for j in columns]
     frame["track"] = [here[i].track_id for i in rows]
-    matrices = rater.matrices([c.clip for c in here], [c.clip for c in partners])
+    matrices = metric.matrices([c.clip for c in here], [c.clip for c in partners])
     return pd.concat(
         [frame.assign(mode=mode, score=matrix[list(rows), list(columns)]) for mode, matrix in matrices.items()],
         ignore_index=True,
@@ -135,7 +135,7 @@ def _relation(anchor: StemClip, partner: StemClip) -> str | None:
 
 
 def summarise(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Per rater, mode and relation: the mean score, where it lies between random (0) and true (1), and who wins.
+    """Per metric, mode and relation: the mean score, where it lies between random (0) and true (1), and who wins.
 
     Returns:
         rater, mode, relation, mean, low, high (95 % over songs), place, truth_wins (share of an anchor's comparisons
@@ -143,23 +143,16 @@ def summarise(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         (share that got a score at all), n. Only relations that occur.
     """
     rows = []
-    for (rater, mode), group in table.groupby(["rater", "mode"], sort=False):
-        scores = group.groupby("relation")["score"].mean()
-        random, true = scores.get("another instrument, another song", np.nan), scores.get("true partner", np.nan)
-        for relation in (r for r in RELATIONS if (group["relation"] == r).any()):
-            found = group[group["relation"] == relation]
-            scored = found.dropna(subset=["score"])
-            interval = bootstrap_interval(scored["score"], scored["track"], seed) if len(scored) else (np.nan, np.nan)
-            wins, wins_low, wins_high = _wins(group, relation, seed)
-            mean = scored["score"].mean() if len(scored) else np.nan
-            place = (mean - random) / (true - random) if true != random else np.nan
-            rows.append(
-                {"rater": rater, "mode": mode, "relation": relation, "mean": mean, "low": interval[0]}
-                | {"high": interval[1], "place": place, "truth_wins": wins}
-                | {"wins_low": wins_low, "wins_high": wins_high}
-                | {"scored": found["score"].notna().mean(), "n": len(found)}
-            )
-    return pd.DataFrame(rows)
+    for (name, mode), group in table.groupby(["rater", "mode"], sort=False):
+        means = grouped_means(group, ["relation"], "score", seed).set_index("relation")
+        random, true = (means["mean"].get(r, np.nan) for r in ("another instrument, another song", "true partner"))
+        for relation in (r for r in RELATIONS if r in means.index):
+            mean, low, high, n_scored = means.loc[relation]
+            n, place = (group["relation"] == relation).sum(), (mean - random) / (true - random or np.nan)
+            wins = _wins(group, relation, seed)
+            rows.append((name, mode, relation, mean, low, high, place, *wins, n_scored / n, n))
+    columns = ["rater", "mode", "relation", "mean", "low", "high", "place"]
+    return pd.DataFrame(rows, columns=[*columns, "truth_wins", "wins_low", "wins_high", "scored", "n"])
 
 
 def _wins(group: pd.DataFrame, relation: str, seed: int) -> tuple[float, float, float]:
@@ -174,14 +167,17 @@ def _wins(group: pd.DataFrame, relation: str, seed: int) -> tuple[float, float, 
     return float(by_anchor.mean()), *bootstrap_interval(by_anchor.to_numpy(), songs, seed)
 
 
-def by_class_pair(table: pd.DataFrame, rater: str, mode: str) -> pd.DataFrame:
+def by_class_pair(table: pd.DataFrame, metric: str, mode: str) -> pd.DataFrame:
     """True and random pairs per unordered pair of classes: how high is a true score of bass and drums, say?
+
+    Args:
+        table: from `compare`. metric, mode: which of its scores.
 
     Returns:
         a, b, true, random (mean scores), auc (share of true scores above random ones, ties half), n_true,
         n_random; only class pairs that have both.
     """
-    rows = table[(table["rater"] == rater) & (table["mode"] == mode)].dropna(subset=["score"])
+    rows = table[(table["rater"] == metric) & (table["mode"] == mode)].dropna(subset=["score"])
     is_true = rows["relation"].isin(["true partner", "true partner, same instrument"])
     rows = rows[is_true | rows["relation"].str.endswith("another song")].assign(true=is_true)
     first, last = np.minimum(rows["a"], rows["b"]), np.maximum(rows["a"], rows["b"])

@@ -1,0 +1,57 @@
+"""Distances between systems, each with what an interval over tracks needs: the same distance without some tracks."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cocola_lib.accompaniment.frechet import Moments, frechet_distance, total
+
+MAX_GROUPS = 40  # of a jackknife; tracks are put together beyond that
+MAX_GROUPS_WIDE = 8  # with embeddings of more than 128 numbers, where every distance takes 0.1 s
+
+
+class Distances:
+    """Frechet distances between the mixes of several systems, with all tracks and without each one of them.
+
+    An item in which any system has no embedding is left out for all. Where rows are no more than dimensions,
+    covariances are shrunk.
+
+    Args:
+        embedded: system -> n tables of (rows, D). tracks: n, of the items.
+    Attributes:
+        whole: system -> moments of all its items; items: system -> moments of each; n_left_out: number of items;
+        shrunk: whether covariances are.
+    """
+
+    def __init__(self, embedded: dict[str, list[np.ndarray]], tracks: Sequence[str]):
+        keep = [i for i in range(len(tracks)) if all(len(clips[i]) for clips in embedded.values())]
+        self.items = {system: [Moments.of(clips[i]) for i in keep] for system, clips in embedded.items()}
+        self.whole = {system: total(items) for system, items in self.items.items()}
+        self.n_left_out = len(tracks) - len(keep)
+        dim = next(iter(self.whole.values())).dim
+        groups = _groups([tracks[i] for i in keep], MAX_GROUPS if dim <= 128 else MAX_GROUPS_WIDE)
+        self._left, fewest = {}, []  # per system: all rows, then those without each group
+        for system, items in self.items.items():
+            parts = [total([items[i] for i in group]) for group in groups]
+            self._left[system] = [self.whole[system], *(self.whole[system] - part for part in parts)]
+            fewest.append(min(moments.n for moments in self._left[system]))
+        self.shrunk = min(fewest) <= dim
+        self._known: dict[tuple[str, str], np.ndarray] = {}
+
+    def __call__(self, system: str, to: str) -> np.ndarray:
+        """(1 + groups,): the distance with all tracks, then without each group of them."""
+        if (system, to) not in self._known:
+            pairs, singular = (
+                zip(self._left[to], self._left[system], strict=True),
+                "shrink" if self.shrunk else "refuse",
+            )
+            self._known[system, to] = np.array([frechet_distance(x, y, singular) for x, y in pairs])
+        return self._known[system, to]
+
+
+def _groups(tracks: Sequence[str], most: int) -> list[list[int]]:
+    """Indices of the items of each track; tracks share groups where there are more than `most`."""
+    names = list(dict.fromkeys(tracks))
+    group_of = {name: i % most for i, name in enumerate(names)}
+    groups = [[i for i, t in enumerate(tracks) if group_of[t] == g] for g in range(min(most, len(names)))]
+    return groups if len(groups) > 1 else []
