@@ -3,6 +3,7 @@
 import importlib.machinery
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -81,7 +82,8 @@ def test_bad_data_is_one_line_and_leaves_nothing(make, tmp_path):
         (["--profile", "fast"], "profile is 'fast'; use smoke, quick, full"),
         (["-p", "tempo=120"], "parameter 'tempo': no notebook has it; they have"),
         (["-p", "tempo"], "expected name=value"),
-        (["--only", "77"], "no notebook ['77']"),
+        (["--only", "77"], "no notebook begins with 77; there are 00_start_here, 01_data_exploration"),
+        (["--only", "00", "--only", "x"], "no notebook begins with x; there are 00_start_here, 01_data_exploration"),
     ],
 )
 def test_unknown_names_are_one_line_and_leave_nothing(arguments, expected, tmp_path):
@@ -170,10 +172,36 @@ def test_a_missing_table_names_the_notebook_that_makes_it(tmp_path):
         runs.Run(tmp_path, "05").read_table("04_scores", needed_from="04")
 
 
-def test_a_path_given_to_a_notebook_is_found_from_the_notebooks_folder(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("ratings", "my_test/ratings.csv", "{here}/my_test/ratings.csv"),
+        ("metrics", "scores.csv", "{here}/scores.csv"),
+        ("released", "x.ckpt", "{here}/x.ckpt"),
+        ("folders", "a/,b/", "{here}/a,{here}/b"),
+        ("systems", "a, b", "{here}/a,{here}/b"),
+        ("folders", "with, comma", "{here}/with, comma"),
+        ("checkpoint", "a", "{here}/a"),
+        ("checkpoint", "hps-all", "hps-all"),
+        ("checkpoint", "None", None),
+        ("systems", "", ""),
+        ("ratings", "no/such file", "no/such file"),
+        ("split", "a", "a"),
+        ("k", "64", 64),
+        ("recipe", "hps-all", "hps-all"),
+    ],
+)
+def test_a_path_given_to_a_notebook_is_found_from_the_notebooks_folder(name, text, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my_test").mkdir()
-    (tmp_path / "my_test" / "ratings.csv").touch()
-    given = {"ratings": "my_test/ratings.csv", "k": "64", "recipe": "hps-all", "metric": "no/such file"}
-    expected = {"ratings": str(tmp_path / "my_test" / "ratings.csv"), "k": 64, "recipe": "hps-all"}
-    assert study._typed(given) == expected | {"metric": "no/such file"}
+    for folder in ("my_test", "a", "b", "with, comma"):
+        (tmp_path / folder).mkdir()
+    for file in ("my_test/ratings.csv", "scores.csv", "x.ckpt"):
+        (tmp_path / file).touch()
+    expected = expected.format(here=tmp_path) if isinstance(expected, str) else expected
+    assert study._typed({name: text}) == {name: expected}
+
+
+def test_no_parameter_that_takes_a_path_is_left_as_it_was_typed():
+    parameters = {n: p for path in study.find_notebooks() for n, p in study.inspect_parameters(path).items()}
+    paths = {name for name, p in parameters.items() if re.match(r"(a )?(folder|CSV|released \.ckpt)", p["help"])}
+    assert len(paths) > 5 and paths <= set(study.PATHS) <= parameters.keys()

@@ -1,7 +1,6 @@
 """The study: every notebook in order through papermill, and the summary that `make run` prints."""
 
 import ast
-import json
 import os
 import shlex
 import sys
@@ -10,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cocola_lib.data.miniatures import open_tracks
-from cocola_lib.files import REPO
+from cocola_lib.files import REPO, read_json
 from cocola_lib.training.profiles import Profile
 
 NOTEBOOKS = REPO / "notebooks"
+PATHS = (  # parameters that are a path, or several separated by commas
+    "checkpoint", "data_root", "folders", "metrics", "pairs_from", "ratings", "released", "study_dir", "systems",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,26 +55,44 @@ def run_notebooks(
         ValueError, FileNotFoundError: bad data, or a parameter or notebook that does not exist.
         NotebookFailed: a notebook stopped.
     """
-    paths = [p for p in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")) if not only or p.name.startswith(tuple(only))]
-    if not paths:
-        raise FileNotFoundError(f"{NOTEBOOKS}: no notebook {only or ''}; run from a clone, installed with pip -e")
+    paths = find_notebooks(only)
     given = {"profile": profile.name, "seed": seed, "run_dir": _seen_from_notebooks(run_dir)} | _typed(settings or {})
     if data_root is not None:
-        given["data_root"] = str(Path(data_root).expanduser().resolve())
-    accepted = {path: set(inspect_parameters(path)) for path in paths}
-    for name in given:
-        if not any(name in names for names in accepted.values()):
-            known = ", ".join(sorted(set().union(*accepted.values())))
-            raise ValueError(f"parameter {name!r}: no notebook has it; they have {known}")
+        given["data_root"] = _from_anywhere(str(data_root))
+    parameters = _share_out(given, paths)
     open_tracks(data_root, profile.data_size, seed)
     run_dir.mkdir(parents=True, exist_ok=True)
     os.environ["COCOLA_COMMAND"] = shlex.join(["cocola", *sys.argv[1:]])  # for the provenance, inside the kernels
     executed = []
     for path in paths:
         print(f"{path.stem} ...", end=" ", flush=True)
-        executed.append(_execute(path, run_dir, {k: v for k, v in given.items() if k in accepted[path]}))
+        executed.append(_execute(path, run_dir, parameters[path]))
         print(f"{executed[-1].seconds:.0f} s", flush=True)
     return executed
+
+
+def find_notebooks(only: list[str] | None = None) -> list[Path]:
+    """The notebooks of the study in order; with `only`, those whose names begin with one of these prefixes.
+
+    Raises:
+        FileNotFoundError: there are none at all, or none with one of the prefixes.
+    """
+    paths = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    if not paths:
+        raise FileNotFoundError(f"{NOTEBOOKS}: no notebooks; run from a clone, installed with pip install -e")
+    if unknown := [prefix for prefix in only or [] if not any(path.name.startswith(prefix) for path in paths)]:
+        there = ", ".join(path.stem for path in paths)
+        raise FileNotFoundError(f"no notebook begins with {' or '.join(unknown)}; there are {there}")
+    return [path for path in paths if not only or path.name.startswith(tuple(only))]
+
+
+def _share_out(given: dict, paths: list[Path]) -> dict[Path, dict]:
+    """Each notebook's own parameters among those given; one that no notebook has is refused."""
+    accepted = {path: inspect_parameters(path).keys() for path in paths}
+    known = sorted(set().union(*accepted.values()))
+    if unknown := next((name for name in given if name not in known), None):
+        raise ValueError(f"parameter {unknown!r}: no notebook has it; they have {', '.join(known)}")
+    return {path: {name: value for name, value in given.items() if name in accepted[path]} for path in paths}
 
 
 def _seen_from_notebooks(run_dir: Path) -> str:
@@ -89,19 +109,28 @@ def inspect_parameters(path: Path) -> dict[str, dict]:
 
 
 def _typed(settings: dict[str, str]) -> dict:
-    """Read values as Python literals where they are ones ("0.25" -> 0.25), else as text.
+    """Read values as Python literals where they are ones ("0.25" -> 0.25), else as text; see `PATHS` for paths."""
+    return {name: _from_anywhere(text) if name in PATHS else _literal(text) for name, text in settings.items()}
 
-    A path that exists here (with a / in it) is made absolute: notebooks run in a folder of their own.
+
+def _literal(text: str):
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _from_anywhere(text: str) -> str | None:
+    """A path, or several separated by commas, made absolute where they exist: notebooks run in a folder of their own.
+
+    What does not exist here, such as the name of a model in the package, stays as it is.
     """
-
-    def value(text: str):
-        try:
-            return ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            path = Path(text).expanduser()
-            return str(path.resolve()) if "/" in text and path.exists() else text
-
-    return {name: value(text) for name, text in settings.items()}
+    text = text.strip()
+    if text == "None":
+        return None
+    if text and (path := Path(text).expanduser()).exists():
+        return str(path.resolve())
+    return ",".join(_from_anywhere(part) or "" for part in text.split(",")) if "," in text else text
 
 
 def _execute(path: Path, run_dir: Path, parameters: dict) -> Executed:
@@ -139,19 +168,18 @@ def _forget_paths(executed: Path, source: Path) -> None:
 
 def summary(run_dir: Path, executed: list[Executed]) -> str:
     """What `make run` prints at the end: notebooks, run times, headline figures, where to look."""
-    entries = json.loads((run_dir / "results.json").read_text(encoding="utf-8"))
+    entries = read_json(run_dir / "results.json")
     width = max(len(e.name) for e in executed)
     lines = [
         f"  {e.name:<{width}}  {e.seconds:5.0f} s  {entries.get(e.name, {}).get('headline', '')}" for e in executed
     ]
-    total = sum(e.seconds for e in executed)
     return "\n".join(
         [
-            f"\n{len(executed)} notebooks in {total / 60:.1f} minutes",
+            f"\n{len(executed)} notebooks in {sum(e.seconds for e in executed) / 60:.1f} minutes",
             *lines,
             "",
             f"Executed notebooks: {run_dir}/*.ipynb",
+            f"Figures, tables, numbers: {run_dir}/figures, {run_dir}/tables, {run_dir}/results.json",
+            "Read and change them:  make lab",
         ]
-        + [f"Figures, tables, numbers: {run_dir}/figures, {run_dir}/tables, {run_dir}/results.json"]
-        + ["Read and change them:  make lab"]
     )
