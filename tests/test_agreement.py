@@ -50,9 +50,11 @@ def test_alpha_is_nan_where_nothing_can_be_compared(table):
     assert np.isnan(agreement.krippendorff_alpha(table))
 
 
-def test_alpha_refuses_an_unknown_level():
-    with pytest.raises(ValueError, match="use nominal, ordinal or interval"):
-        agreement.krippendorff_alpha(KRIPPENDORFF, "ratio")
+def test_alpha_of_two_raters_is_its_closed_form():
+    """Two raters who differ by d on each of n stimuli: 1 - (2n - 1) d^2 / (2n times the variance of all ratings)."""
+    n, d = 5, 0.5
+    table = np.stack([np.arange(n), np.arange(n) + d])
+    assert agreement.krippendorff_alpha(table) == pytest.approx(1 - (2 * n - 1) * d**2 / (4 * n * table.var()))
 
 
 def test_icc_of_shrout_and_fleiss_example():

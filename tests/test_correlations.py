@@ -78,11 +78,6 @@ def test_corrected_p_are_pingouins_and_nan_is_not_counted(ours, theirs):
     assert correlations.correct([0.01, np.nan], ours) == pytest.approx([0.01, np.nan], nan_ok=True)
 
 
-def test_correct_refuses_an_unknown_method():
-    with pytest.raises(ValueError, match="use holm or bh"):
-        correlations.correct([0.1], "sidak")
-
-
 def test_power_is_what_a_simulation_finds_and_errs_on_the_careful_side():
     rng, r, n = np.random.default_rng(0), 0.54, 20
     x = rng.standard_normal((20_000, n))

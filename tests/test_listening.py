@@ -2,10 +2,12 @@
 
 import json
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,12 +17,14 @@ from hypothesis import strategies as st
 from listening_tools import music, small_study
 
 from cocola_lib.__main__ import main
+from cocola_lib.accompaniment.systems import read_folder
 from cocola_lib.data import audio
 from cocola_lib.data.tracks import load_tracks
 from cocola_lib.listening import rehearsal, results, stimuli
 from cocola_lib.listening.design import Deal, plan
 from cocola_lib.listening.folder import ATTENTION, HIGH, LOW, Settings, Study
 from cocola_lib.listening.prepare import prepare
+from cocola_lib.listening.ratings import read
 from cocola_lib.listening.session import Session
 from cocola_lib.listening.store import Store
 
@@ -158,14 +162,21 @@ def test_random_comes_from_another_song_and_the_truth_from_the_same(prepared):
         assert stimuli_of.loc[(item, "Shifted"), "detail"] not in ("+0 semitones", "+12 semitones")
 
 
-def test_strangers_are_never_oneself_and_all_different_where_tracks_allow():
-    rng = np.random.default_rng(0)
-    chosen = stimuli.strangers([f"track {i}" for i in range(9)], rng)
-    assert sorted(chosen) == list(range(9)) or len(set(chosen)) >= 8
+@given(st.lists(st.sampled_from("abcdef"), min_size=2, max_size=12), st.integers(0, 1000))
+def test_strangers_are_never_oneself_of_another_track_and_all_different_where_tracks_allow(tracks, seed):
+    chosen = stimuli.strangers(tracks, np.random.default_rng(seed))
     assert all(i != j for i, j in enumerate(chosen))
-    assert stimuli.strangers(["a", "a"], rng) == [1, 0], "one track only: its other item"
-    lonely = stimuli.strangers(["a", "a", "a", "b"], rng)
-    assert lonely[:3] == [3, 3, 3], "a stranger from the same track although there is another"
+    if len(set(tracks)) > 1:
+        assert all(tracks[i] != tracks[j] for i, j in enumerate(chosen))
+    if 2 * max(Counter(tracks).values()) <= len(tracks) or len(set(tracks)) == 1:  # there is an exchange without rest
+        assert sorted(chosen) == list(range(len(tracks))), "an answer is used twice although there are enough"
+
+
+def test_strangers_are_drawn_by_the_seed():
+    tracks = [f"track {i}" for i in range(9)]
+    drawn = {tuple(stimuli.strangers(tracks, np.random.default_rng(seed))) for seed in range(5)}
+    assert len(drawn) == 5
+    assert stimuli.strangers(tracks, np.random.default_rng(0)) in map(list, drawn)
 
 
 def test_as_many_beeps_as_are_asked_for():
@@ -235,6 +246,20 @@ def test_systems_of_a_folder_are_rated_beside_the_kinds(data, tmp_path):
 def test_settings_that_make_no_sense_are_refused_in_one_line(change, message):
     with pytest.raises(ValueError, match=message):
         Settings(**change)
+
+
+def test_a_study_that_is_cut_off_while_it_is_made_leaves_no_half_manifest_and_is_made_again(
+    data, tmp_path, monkeypatch
+):
+    def full_disk(self, *_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(pd.DataFrame, "to_csv", full_disk)
+        with pytest.raises(OSError, match=r"manifest.csv: cannot be written \(No space left on device\)"):
+            small_study(tmp_path / "study", data)
+    assert not (tmp_path / "study" / "manifest.csv").exists() and not (tmp_path / "study" / "study.json").exists()
+    assert len(read_folder(small_study(tmp_path / "study", data).folder)) == 6 * 4
 
 
 def test_too_little_data_says_how_much_is_needed(data, tmp_path):
@@ -359,6 +384,13 @@ def test_a_file_of_answers_that_lost_pages_is_one_line(store, prepared):
 # --- one listener's way -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["NA", "None", "null", "nan"])
+def test_a_listener_whose_name_looks_like_nothing_is_in_the_table_that_is_read_back(prepared, store, tmp_path, name):
+    take(Session(prepared, store), name, lambda clip: 2)
+    results.export(store, tmp_path / "ratings.csv")
+    assert set(read(tmp_path / "ratings.csv").ratings["listener"]) == {name}
+
+
 def test_the_export_is_what_was_answered(prepared, store, tmp_path):
     rng = np.random.default_rng(1)
     given = {name: take(Session(prepared, store), name, lambda clip: int(rng.integers(5))) for name in ("ann", "bob")}
@@ -389,6 +421,7 @@ def test_attention_checks_and_hidden_anchors_are_no_systems_in_the_export(prepar
     careful = checks["listener"] != "simulated 04"
     assert (checks.loc[careful, "rating"] == checks.loc[careful, "expected"]).all()
     status = results.status(store).set_index("listener")
+    assert (status["finished"] != "not yet").all()
     assert status.loc["simulated 01", "attention"] == "1 of 1"
     assert status.loc["simulated 01", "rated"] == "13 of 13"
 
@@ -520,10 +553,41 @@ def test_prepare_status_and_export_from_the_command_line(capsys, data, tmp_path)
     assert code == 2 and err.count("\n") == 1 and "nobody has taken the test yet" in err
     take(Session(Study(folder), Store(Study(folder))), "ann", lambda clip: 1)
     code, out, err = command(capsys, "export", folder)
-    assert code == 0 and "12 answers of 1 listeners, 8 of them rate systems" in out
+    assert code == 0 and "12 answers of 1 listener, 8 of them rate systems" in out
     assert len(pd.read_csv(folder / "ratings.csv")) == 12
     code, out, err = command(capsys, "status", folder)
-    assert code == 0 and "ann" in out and "1 listeners, 1 finished" in err
+    assert code == 0 and "ann" in out and "1 listener, 1 finished" in err
+
+
+def test_who_has_not_finished_is_not_counted_as_finished_beside_one_who_has(capsys, data, tmp_path):
+    study = small_study(tmp_path / "study", data)
+    store = Store(study)
+    take(Session(study, store), "ann", lambda clip: 1)
+    begin(Session(study, store), "bob")
+    code, out, err = command(capsys, "status", study.folder)
+    assert code == 0 and "2 listeners, 1 finished" in err
+    assert results.status(store).set_index("listener")["finished"]["bob"] == "not yet"
+    assert out.count("not yet") == 1
+
+
+def test_a_taken_port_is_one_line_and_no_link_to_another_server(capsys, prepared):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        code, out, err = command(capsys, "serve", prepared.folder, "--port", port, "--no-browser")
+    assert code == 2 and err.count("\n") == 1 and f"port {port} of 127.0.0.1 cannot be used" in err
+    assert "http" not in out + err
+
+
+def test_every_option_of_prepare_reaches_the_settings(capsys, data, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("cocola_lib.listening.prepare.from_data", lambda *given: asked.append(given) or 1 / 0)
+    numbers = {"seed": 3, "items": 5, "pages": 2, "per-page": 3, "anchors": 0, "attention": 1, "scale-min": 1}
+    options = [f"--{name}={value}" for name, value in (numbers | {"seconds": 4.5, "listen-s": 2.0}).items()]
+    with pytest.raises(ZeroDivisionError):
+        main(["listen", "prepare", str(tmp_path), "--systems", "a", "--systems", "b", "--split", "valid", *options])
+    assert asked == [(tmp_path, None, Settings(3, 5, 2, 3, 0, 1, 4.5, 2.0, 1), (Path("a"), Path("b")), "valid")]
 
 
 def test_commands_on_a_folder_without_a_study_say_what_to_do(capsys, tmp_path):
@@ -545,9 +609,8 @@ class Loudness:
 
 
 @pytest.mark.parametrize("where", ["study", "elsewhere"])
-def test_notebook_05_reads_the_exported_table_and_finds_its_audio_and_scores_it(data, tmp_path, where):
+def test_notebook_07_reads_the_exported_table_and_finds_its_audio_and_scores_it(data, tmp_path, where):
     from cocola_lib.listening import metric_scores, screening
-    from cocola_lib.listening.ratings import read
 
     study = small_study(tmp_path / "study", data)
     store = Store(study)

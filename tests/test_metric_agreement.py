@@ -137,7 +137,7 @@ def run_with_04(folder, test):
     scores = pd.concat(
         [keys.assign(rater=r, mode=m, score=np.arange(len(keys))) for r in ("COCOLA", "control") for m in ("P+H", "P")]
     )
-    run = Run(folder, "05_mos_analysis")
+    run = Run(folder, "07_mos_analysis")
     run.table(scores, "04_scores")
     return run
 
@@ -150,7 +150,7 @@ def heard():
     return simulated.simulate(stimuli, n_listeners=3, n_pages=3)
 
 
-def test_scores_of_notebook_04_are_one_metric_per_rater_and_mode(tmp_path, heard):
+def test_scores_of_notebook_04_are_one_metric_per_scorer_and_mode(tmp_path, heard):
     found = metric_scores.find(heard, None, reader(run_with_04(tmp_path, heard)))
     assert set(found["metric"]) == {"COCOLA P+H", "COCOLA P", "control P+H", "control P"}
     joined, n_left = metric_agreement.join(heard.rated, found)
@@ -167,13 +167,21 @@ def test_ratings_of_other_items_than_notebook_04_scored_are_refused(tmp_path, he
 def test_a_csv_of_metrics_goes_first(tmp_path, study):
     rows = study[0].rated[["item", "system"]].drop_duplicates().assign(metric="mine", score=1.0)
     rows.to_csv(tmp_path / "mine.csv", index=False)
-    assert set(metric_scores.find(study[0], tmp_path / "mine.csv", reader(Run(tmp_path, "05")))["metric"]) == {"mine"}
-    assert set(metric_scores.find(study[0], None, reader(Run(tmp_path, "05")))["metric"]) == set(small_study.METRICS)
+    assert set(metric_scores.find(study[0], tmp_path / "mine.csv", reader(Run(tmp_path, "07")))["metric"]) == {"mine"}
+    assert set(metric_scores.find(study[0], None, reader(Run(tmp_path, "07")))["metric"]) == set(small_study.METRICS)
     rows.drop(columns="score").to_csv(tmp_path / "short.csv", index=False)
     with pytest.raises(ValueError, match="short.csv: column 'score' is missing"):
         metric_scores.from_csv(tmp_path / "short.csv")
     with pytest.raises(FileNotFoundError, match="nowhere.csv: no such file"):
         metric_scores.from_csv(tmp_path / "nowhere.csv")
+
+
+def test_a_system_called_na_keeps_its_scores_and_an_empty_score_is_missing(tmp_path):
+    rows = [("None", "1", "NA", 1.5), ("None", "null", "b", "")]
+    pd.DataFrame(rows, columns=metric_scores.COLUMNS).to_csv(tmp_path / "mine.csv", index=False)
+    found = metric_scores.from_csv(tmp_path / "mine.csv")
+    assert found[["metric", "item", "system"]].to_numpy().tolist() == [["None", "1", "NA"], ["None", "null", "b"]]
+    assert found["score"].tolist() == pytest.approx([1.5, np.nan], nan_ok=True)
 
 
 class Loudness:

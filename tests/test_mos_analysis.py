@@ -1,13 +1,12 @@
-"""The whole analysis of notebook 05 against an independent one: pandas, scipy, krippendorff and pingouin only.
+"""The whole analysis of notebook 07 against an independent one: loops, pandas, scipy and pingouin only.
 
 Both read the same files: a small invented study, and the public study in ../shared/listening_test where it is there.
 """
 
 import json
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 
-import krippendorff
 import numpy as np
 import pandas as pd
 import pingouin
@@ -32,7 +31,7 @@ def folder(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ours(folder):
-    """Ratings with metrics and z beside them, as notebook 05 has them; names of metrics."""
+    """Ratings with metrics and z beside them, as notebook 07 has them; names of metrics."""
     test = ratings.read(folder)
     joined, n_left = metric_agreement.join(test.rated.assign(z=screening.z_scored(test.rated)), test.metrics)
     assert n_left == 0
@@ -81,10 +80,21 @@ def test_system_means_are_those_of_pandas(ours, theirs, value):
 
 
 @pytest.mark.parametrize("level", ["nominal", "ordinal", "interval"])
-def test_alpha_is_that_of_the_krippendorff_package(ours, theirs, level):
-    wide = theirs.pivot(index="rater", columns="stimulus", values="rating").to_numpy()
-    expected = krippendorff.alpha(reliability_data=wide, level_of_measurement=level)
-    assert agreement.krippendorff_alpha(agreement.matrix(ours[0]), level) == pytest.approx(expected, abs=1e-10)
+def test_alpha_is_what_pairs_of_ratings_say_one_by_one(ours, theirs, level):
+    """Observed: all pairs of ratings of one stimulus; expected: all pairs of ratings of whatever stimuli."""
+    shared = [r.tolist() for _, r in theirs.groupby("stimulus")["rating"] if len(r) > 1]
+    pooled = sorted(rating for ratings_ in shared for rating in ratings_)
+    midrank = {v: pooled.index(v) + pooled.count(v) / 2 for v in set(pooled)}
+    distance = {
+        "nominal": lambda a, b: a != b,
+        "ordinal": lambda a, b: (midrank[a] - midrank[b]) ** 2,
+        "interval": lambda a, b: (a - b) ** 2,
+    }[level]
+    d = {(a, b): float(distance(a, b)) for a in midrank for b in midrank}
+    observed = sum(sum(d[a, b] for a in r for b in r) / (len(r) - 1) for r in shared)
+    expected = sum(d[a, b] for a in pooled for b in pooled) / (len(pooled) - 1)
+    found = agreement.krippendorff_alpha(agreement.matrix(ours[0]), level)
+    assert found == pytest.approx(1 - observed / expected, abs=1e-10)
 
 
 def test_icc_is_that_of_a_mixed_model_within_a_few_hundredths(ours, theirs):
@@ -165,26 +175,66 @@ def test_each_rater_is_compared_with_the_mean_of_the_others(ours, theirs):
         assert row["n_shared"] == len(both)
 
 
-def test_tables_have_every_metric_on_every_level_with_intervals_and_corrected_p(ours):
-    joined, names = ours
-    correlations, preferences = metric_agreement.tables(joined, names, n_bootstrap=60)
-    assert list(correlations[["level", "metric"]].itertuples(index=False, name=None)) == [
-        (level, name) for level in metric_agreement.LEVELS for name in names
-    ]
-    for c in ("r", "rho", "tau"):
-        assert (correlations[f"{c}_low"] <= correlations[c]).all()
-        assert (correlations[c] <= correlations[f"{c}_high"]).all()
-        assert (correlations[f"{c}_p"] <= correlations[f"{c}_bh"]).all()
-        assert (correlations[f"{c}_bh"] <= correlations[f"{c}_holm"] + 1e-12).all()
-    assert correlations.query("level == 'system'")["r_p"].min() >= 1 / 24  # 4 systems have 24 orders
-    assert list(preferences["metric"]) == names
-    assert (preferences["low"] < preferences["high"]).all()
+@pytest.fixture(scope="module")
+def tables(ours):
+    return metric_agreement.tables(*ours, n_bootstrap=200)
 
 
-def test_the_real_study_gives_the_numbers_that_were_computed_apart(folder, ours):
-    if folder != REAL:
-        pytest.skip("the small study has no numbers computed elsewhere")
-    joined, names = ours
+def test_tables_have_every_metric_on_every_level(ours, tables):
+    names = ours[1]
+    rows = [(level, name) for level in metric_agreement.LEVELS for name in names]
+    assert list(tables[0][["level", "metric"]].itertuples(index=False, name=None)) == rows
+    assert list(tables[1]["metric"]) == names
+    for level in metric_agreement.LEVELS:
+        estimate = metric_agreement.Level(*ours, level).estimate()
+        found = tables[0].loc[tables[0]["level"] == level, ["r", "rho", "tau"]].to_numpy()
+        assert found == pytest.approx(estimate)
+
+
+def points(rows, names, level):
+    """What a level correlates, from rows whose songs have a copy."""
+    columns = ["rating", *names]
+    if level == "rating":
+        return rows[columns]
+    if level == "item":
+        return rows.groupby(["stimulus", "copy"])[columns].mean()
+    return rows[columns] - rows.groupby("page")[columns].transform("mean")
+
+
+@pytest.mark.parametrize("level", ["rating", "item", "within trial"])
+def test_intervals_and_p_are_those_of_a_bootstrap_of_raters_and_songs_written_out(ours, theirs, tables, level):
+    names, rng, drawn = ours[1], np.random.default_rng(7), []
+    raters, songs = theirs["rater"].unique(), theirs["song"].unique()
+    for _ in range(200):
+        whose = pd.DataFrame({"rater": rng.choice(raters, len(raters))})
+        which = pd.DataFrame({"song": rng.choice(songs, len(songs)), "copy": range(len(songs))})
+        rows = whose.merge(theirs, on="rater").merge(which, on="song")
+        drawn.append(points(rows, names, level).corr()["rating"][names])
+    error = np.arctanh(pd.DataFrame(drawn)).std().to_numpy()
+    found = tables[0].query("level == @level")
+    z, low, high = (np.arctanh(found[column].to_numpy()) for column in ("r", "r_low", "r_high"))
+    assert (high - z) / 1.96 == pytest.approx(error, rel=0.25)  # both are known to 5 %
+    assert (z - low) == pytest.approx(high - z)
+    assert found["r_p"].to_numpy() == pytest.approx(2 * stats.norm.sf(np.abs(z) / ((high - z) / 1.96)))
+
+
+def test_p_of_systems_counts_all_orders_and_p_is_corrected_for_the_number_of_metrics(theirs, tables):
+    correlations, preferences = tables
+    corrected = [(rows, f"{c}_") for _, rows in correlations.groupby("level") for c in ("r", "rho", "tau")]
+    for rows, prefix in [*corrected, (preferences, "")]:
+        for how, name in (("holm", "holm"), ("bh", "fdr_bh")):
+            expected = pingouin.multicomp(rows[f"{prefix}p"].to_numpy(), method=name)[1]
+            assert rows[f"{prefix}{how}"].to_numpy() == pytest.approx(expected)
+    for row in correlations[correlations["level"] == "system"].itertuples():
+        means = theirs.groupby("system")[[row.metric, "rating"]].mean()
+        orders = [abs(stats.pearsonr(means[row.metric], list(y))[0]) for y in permutations(means["rating"])]
+        assert row.r_p == pytest.approx(np.mean(np.array(orders) >= abs(row.r) - 1e-9))
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the public ratings are not part of this repository")
+def test_the_public_study_gives_the_numbers_that_were_computed_apart():
+    test = ratings.read(REAL)
+    joined, names = metric_agreement.join(test.rated, test.metrics)[0], list(dict.fromkeys(test.metrics["metric"]))
     table = agreement.matrix(joined)
     assert table.shape == (22, 348)
     assert agreement.krippendorff_alpha(table, "ordinal") == pytest.approx(0.3363, abs=1e-4)

@@ -1,9 +1,14 @@
 """`cocola listen prepare|serve|status|export`: a listening test, from its sounds to the table of ratings."""
 
+import os
+import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cocola_lib.cli.grouped import options_of
 
 app = typer.Typer(rich_markup_mode=None, help="A listening test: prepare, serve, status, export.")
 
@@ -21,15 +26,34 @@ def listen(context: typer.Context):
 
     \b
       cocola listen serve      opens the test in a browser, without any code
-      cocola listen status     who has come how far
-      cocola listen export     all answers as CSV, for notebook 05
+      cocola listen status     how far each listener has got
+      cocola listen export     all answers as CSV, for notebook 07
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
+@dataclass
+class Numbers:
+    """The options of `prepare` that become `listening.folder.Settings`."""
+
+    seed: Annotated[int, typer.Option(help="Of items, faults, and who hears what.")] = 0
+    n_items: Annotated[int, typer.Option("--items", min=2, help="Conditionings, at most.")] = 24
+    pages: Annotated[int, typer.Option(min=1, help="Pages per listener, hidden anchors not counted.")] = 8
+    per_page: Annotated[
+        int | None, typer.Option(min=1, help="Clips on a page.", show_default="a clip of every system, six at most")
+    ] = None
+    n_anchors: Annotated[int, typer.Option("--anchors", min=0, help="Pages with a pair of hidden anchors.")] = 1
+    n_attention: Annotated[int, typer.Option("--attention", min=0, max=4, help="Clips with beeps to count.")] = 2
+    seconds: Annotated[float, typer.Option(help="Length of a clip, s.")] = 5.0
+    listen_s: Annotated[float, typer.Option(help="How much of a clip must be heard before it is rated, s.")] = 3.0
+    scale_min: Annotated[int, typer.Option(min=0, max=1, help="0: ratings 0 to 4, as in the paper. 1: 1 to 5.")] = 0
+
+
 @app.command()
+@options_of(Numbers)
 def prepare(
+    numbers: Numbers,
     study: Folder = None,
     data_root: Annotated[
         Path | None, typer.Option(help="Stems or a data set.", show_default="miniatures, made here")
@@ -38,17 +62,6 @@ def prepare(
         list[Path] | None, typer.Option(help="Folder with a manifest.csv of outputs to be rated, repeatable.")
     ] = None,
     split: Annotated[str, typer.Option(help="Of the data: train, valid or test.")] = "test",
-    seed: Annotated[int, typer.Option(help="Of items, faults, and who hears what.")] = 0,
-    items: Annotated[int, typer.Option(min=2, help="Conditionings, at most.")] = 24,
-    pages: Annotated[int, typer.Option(min=1, help="Pages per listener, hidden anchors not counted.")] = 8,
-    per_page: Annotated[
-        int | None, typer.Option(min=1, help="Clips on a page.", show_default="a clip of every system, six at most")
-    ] = None,
-    anchors: Annotated[int, typer.Option(min=0, help="Pages with a pair of hidden anchors.")] = 1,
-    attention: Annotated[int, typer.Option(min=0, max=4, help="Clips with beeps to count.")] = 2,
-    seconds: Annotated[float, typer.Option(help="Length of a clip, s.")] = 5.0,
-    listen_s: Annotated[float, typer.Option(help="How much of a clip must be heard before it is rated, s.")] = 3.0,
-    scale_min: Annotated[int, typer.Option(min=0, max=1, help="0: ratings 0 to 4, as in the paper. 1: 1 to 5.")] = 0,
 ):
     """Make the sounds of a test and keep them in a folder; every listener hears the same ones.
 
@@ -56,15 +69,13 @@ def prepare(
       cocola listen prepare my_test --data-root /data/stems
       cocola listen prepare my_test --systems outputs_of_model_a/ --systems outputs_of_model_b/
 
-    Rated are Random, Shifted, Stretched, Ground Truth and the systems of the folders. A study that someone has
+    Listeners rate Random, Shifted, Stretched, Ground Truth and the systems of the folders. A study that someone has
     answered is never overwritten.
     """
     from cocola_lib.listening import prepare as library
     from cocola_lib.listening.folder import Settings
 
-    numbers = {"n_items": items, "pages": pages, "per_page": per_page, "n_anchors": anchors, "n_attention": attention}
-    settings = Settings(seed=seed, seconds=seconds, listen_s=listen_s, scale_min=scale_min, **numbers)
-    made = library.from_data(_folder(study), data_root, settings, tuple(systems or ()), split)
+    made = library.from_data(_folder(study), data_root, Settings(**asdict(numbers)), tuple(systems or ()), split)
     n_clips = sum(map(len, made.plan(0)))
     typer.echo(
         f"{made.folder}: {made.deal.n_items} items, {', '.join(made.systems)}; a listener hears {n_clips} clips on "
@@ -91,14 +102,12 @@ def serve(
     Without a study in the folder a small one is made first, from miniature data. Several listeners can take the test
     at the same time, each in a window of their own.
     """
-    import os
-    import sys
-
     from cocola_lib.listening import prepare as library
     from cocola_lib.listening.folder import Settings, Study
     from cocola_lib.listening.page import write_page
     from cocola_lib.listening.store import Store
 
+    _refuse_taken(ip, port)
     folder = _folder(study)
     if not (folder / "study.json").exists():
         typer.echo(f"{folder}: no study yet; making one from miniature data", err=True)
@@ -107,7 +116,7 @@ def serve(
     Store(made).close()  # a damaged file of answers is found now, not by the first listener
     page = write_page(made)
     typer.echo(f"The test: http://{ip}:{port}/ (Ctrl+C ends it). Answers: {made.answers_path.resolve()}", err=True)
-    command = [sys.executable, "-m", "voila", str(page), f"--port={port}", f"--Voila.ip={ip}"]
+    command = [sys.executable, "-m", "voila", str(page), f"--port={port}", "--Voila.port_retries=0", f"--Voila.ip={ip}"]
     command += [f"--theme={'dark' if dark else 'light'}", f"--Voila.open_browser={browser}", "--Voila.log_level=ERROR"]
     settings = {"headers": {"Content-Security-Policy": OWN_SERVER_ONLY}}
     command.append(f"--Voila.tornado_settings={settings}")
@@ -125,7 +134,7 @@ def status(study: Folder = None):
     if len(frame):
         console.show_frame(frame)
     n_finished = int((frame["finished"] != "not yet").sum())
-    typer.echo(f"{store.path}: {len(frame)} listeners, {n_finished} finished", err=True)
+    typer.echo(f"{store.path}: {_listeners(len(frame))}, {n_finished} finished", err=True)
 
 
 @app.command()
@@ -137,7 +146,7 @@ def export(
 
     \b
       cocola listen export
-      cocola run --only 05 -p ratings=outputs/quick/listening/ratings.csv
+      cocola run --only 07 -p ratings=outputs/quick/listening/ratings.csv
 
     Attention checks and hidden anchors have rows of their own (columns attention, anchor); they are no systems.
     """
@@ -147,9 +156,24 @@ def export(
     path = out or store.study.folder / "ratings.csv"
     frame = results.export(store, path)
     n_systems = int((~frame["attention"] & ~frame["anchor"]).sum())
-    typer.echo(
-        f"{path}: {len(frame)} answers of {frame['listener'].nunique()} listeners, {n_systems} of them rate systems"
-    )
+    who = _listeners(frame["listener"].nunique())
+    typer.echo(f"{path}: {len(frame)} answers of {who}, {n_systems} of them rate systems")
+
+
+def _listeners(n: int) -> str:
+    return f"{n} listener{'s' if n != 1 else ''}"
+
+
+def _refuse_taken(ip: str, port: int) -> None:
+    """One line where another server, which may serve another test, has the port already."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just let go is free
+        try:
+            probe.bind((ip, port))
+        except OSError as error:
+            raise ValueError(f"port {port} of {ip} cannot be used ({error.strerror}); choose another --port") from None
 
 
 def _folder(study: Path | None) -> Path:

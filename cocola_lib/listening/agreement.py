@@ -1,9 +1,12 @@
 """How far raters agree: Krippendorff's alpha, intraclass correlations, and the ceiling that they set for any metric.
 
 All functions take one matrix, raters x stimuli, NaN where a rater did not rate a stimulus (see `matrix`).
-Notebook 05 reads them side by side.
+Notebook 07 shows them side by side.
 """
 
+from typing import Literal
+
+import krippendorff
 import numpy as np
 import pandas as pd
 
@@ -15,16 +18,16 @@ def matrix(ratings: pd.DataFrame, value: str = "rating") -> pd.DataFrame:
     return ratings.pivot_table(index="listener", columns=["item", "system"], values=value, aggfunc="mean")
 
 
-def krippendorff_alpha(table, level: str = "interval") -> float:
-    """Krippendorff's alpha: 1 - observed / expected disagreement.
+def krippendorff_alpha(table, level: Literal["nominal", "ordinal", "interval"] = "interval") -> float:
+    """Krippendorff's alpha, 1 - observed / expected disagreement, as the package `krippendorff` computes it.
 
     Missing ratings are handled: each stimulus counts with the pairs of ratings that it has, a stimulus with one rating
     not at all (Krippendorff, Content Analysis, 2nd ed. 2004, ch. 11).
 
     Args:
         table: raters x stimuli, NaN = not rated.
-        level: "nominal", "ordinal" or "interval": what counts as a large disagreement. Ratings such as 0 to 4 are
-            ordinal; "interval" also takes the steps to be equal.
+        level: what counts as a large disagreement. Ratings such as 0 to 4 are ordinal; "interval" also takes the steps
+            to be equal.
 
     Returns:
         1 is full agreement, 0 what chance gives, below 0 systematic disagreement. NaN where no stimulus has two
@@ -32,25 +35,9 @@ def krippendorff_alpha(table, level: str = "interval") -> float:
     """
     x = np.asarray(table, dtype=np.float64)
     x = x[:, (~np.isnan(x)).sum(axis=0) >= 2]
-    values = np.unique(x[~np.isnan(x)])
-    if len(values) < 2:
+    if len(np.unique(x[~np.isnan(x)])) < 2:
         return float("nan")
-    counts = np.stack([(x == v).sum(axis=0) for v in values]).astype(np.float64)  # (values, stimuli)
-    n_ratings = counts.sum(axis=0)
-    coincidences = (counts / (n_ratings - 1)) @ counts.T - np.diag((counts / (n_ratings - 1)).sum(axis=1))
-    margins = coincidences.sum(axis=1)
-    if level == "nominal":
-        distance = 1.0 - np.eye(len(values))
-    elif level == "interval":
-        distance = (values[:, None] - values[None, :]) ** 2
-    elif level == "ordinal":  # how many ratings lie between the two, each counted half at the ends
-        midranks = np.cumsum(margins) - margins / 2
-        distance = (midranks[:, None] - midranks[None, :]) ** 2
-    else:
-        raise ValueError(f"level is {level!r}; use nominal, ordinal or interval")
-    observed = (coincidences * distance).sum()
-    expected = (np.outer(margins, margins) * distance).sum() / (margins.sum() - 1)
-    return float(1 - observed / expected)
+    return float(krippendorff.alpha(x, level_of_measurement=level))
 
 
 def variance_components(table) -> dict[str, float]:

@@ -1,12 +1,14 @@
 """Correlations whose rows count several times, with intervals, p-values, their correction, and what they would need.
 
 A bootstrap draws rows with replacement; here a row drawn w times is a row of weight w, and Pearson's r, Spearman's rho
-and Kendall's tau-b of the weighted rows are those of the repeated rows. Notebook 05 uses them by way of
-`metric_agreement`.
+and Kendall's tau-b of the weighted rows are those of the repeated rows: scipy has no weights for ranks and pairs.
+Notebook 07 uses them by way of `metric_agreement`.
 """
 
+import warnings
 from collections.abc import Sequence
 from itertools import permutations
+from typing import Literal
 
 import numba
 import numpy as np
@@ -82,18 +84,14 @@ def intervals(estimate: np.ndarray, bootstrap: np.ndarray) -> tuple[np.ndarray, 
         low, high, p (two-sided, against 0), shaped as estimate; NaN where fewer than half of the draws count.
     """
     z, drawn = (np.arctanh(np.clip(v, -0.9999, 0.9999)) for v in (estimate, bootstrap))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a column that is NaN in all draws, or in all but one
+        spread = np.nanstd(drawn, axis=0, ddof=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         enough = np.isfinite(drawn).mean(axis=0) > 0.5
-        error = np.where(enough, _spread(drawn), np.nan)
+        error = np.where(enough, spread, np.nan)
         low, high = np.minimum(np.tanh(z - 1.96 * error), estimate), np.maximum(np.tanh(z + 1.96 * error), estimate)
         return low, high, 2 * stats.norm.sf(np.abs(z) / error)
-
-
-def _spread(drawn: np.ndarray) -> np.ndarray:
-    there = np.isfinite(drawn)
-    n = there.sum(axis=0)
-    mean = np.where(there, drawn, 0).sum(axis=0) / n
-    return np.sqrt((np.where(there, drawn - mean, 0) ** 2).sum(axis=0) / (n - 1))
 
 
 def permutation_p(x: np.ndarray, y: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -107,23 +105,21 @@ def permutation_p(x: np.ndarray, y: np.ndarray, seed: int = 0) -> np.ndarray:
     return np.where(np.isnan(observed), np.nan, p)
 
 
-def correct(p: Sequence[float], method: str) -> np.ndarray:
+def correct(p: Sequence[float], method: Literal["holm", "bh"]) -> np.ndarray:
     """p-values corrected for their number: "holm" (family-wise error) or "bh" (false discovery rate); NaN stays NaN.
 
-    Holm, Scandinavian Journal of Statistics 6, 1979; Benjamini and Hochberg, JRSS B 57, 1995.
+    Holm, Scandinavian Journal of Statistics 6, 1979, which scipy lacks; Benjamini and Hochberg, JRSS B 57, 1995.
     """
     p = np.asarray(p, dtype=np.float64)
-    result, there = np.full(len(p), np.nan), np.flatnonzero(np.isfinite(p))
-    order = there[np.argsort(p[there])]
-    m = len(order)
-    if method == "holm":
-        adjusted = np.maximum.accumulate((m - np.arange(m)) * p[order])
-    elif method == "bh":
-        adjusted = np.minimum.accumulate((m / np.arange(1, m + 1) * p[order])[::-1])[::-1]
-    else:
-        raise ValueError(f"method is {method!r}; use holm or bh")
-    result[order] = np.minimum(adjusted, 1)
+    there, result = np.isfinite(p), np.full(len(p), np.nan)
+    result[there] = {"holm": _holm, "bh": stats.false_discovery_control}[method](p[there])
     return result
+
+
+def _holm(p: np.ndarray) -> np.ndarray:
+    order = np.argsort(p)
+    adjusted = np.maximum.accumulate(np.arange(len(p), 0, -1) * p[order])
+    return np.minimum(adjusted, 1)[np.argsort(order)]
 
 
 def power(r: float, n, alpha: float = 0.05) -> np.ndarray:

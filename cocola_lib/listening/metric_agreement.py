@@ -9,15 +9,16 @@
 
 Ratings of one person are not independent, neither are those of one song. So the bootstrap draws raters with replacement
 and, independently, songs with replacement (Owen's pigeonhole bootstrap, Annals of Applied Statistics 1, 2007); a rating
-counts as often as its rater was drawn times its song was. Notebook 05 tells the rest.
+counts as often as its rater was drawn times its song was. Notebook 07 tells the rest.
 """
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from cocola_lib.listening.correlations import COEFFICIENTS, coefficients, correct, intervals, permutation_p, ranks
+from cocola_lib.listening.correlations import COEFFICIENTS, coefficients, correct, intervals, permutation_p
 from cocola_lib.listening.ratings import clusters
 
 LEVELS = ("rating", "item", "within trial", "system")
@@ -125,9 +126,8 @@ class Level:
         edges = np.flatnonzero(np.diff(self.point[order])) + 1
         for trial, rows in enumerate(np.split(order, edges)):
             i, j = np.triu_indices(len(rows), 1)
-            once = np.ones(len(rows))
             x, y = self.x[rows], self.y[rows]
-            ranked = np.stack([ranks(column, once) for column in x.T], axis=1), ranks(y, once)
+            ranked = stats.rankdata(x, axis=0), stats.rankdata(y)
             pairs = np.sign(x[i] - x[j]), np.sign(y[i] - y[j])
             for c, (a, b) in enumerate(((x, y), ranked, pairs)):
                 if c < 2:
@@ -151,34 +151,39 @@ def tables(
         n_pairs.
     """
     levels = [Level(joined, metrics, level, value) for level in LEVELS]
-    estimates = [level.estimate() for level in levels]
+    trials = levels[LEVELS.index("within trial")]
     resampled = [
-        (*[level.estimate(*w) for level in levels], levels[2].preference(*w)) for w in draws(joined, n_bootstrap, seed)
+        (*[level.estimate(*w) for level in levels], trials.preference(*w)) for w in draws(joined, n_bootstrap, seed)
     ]
     *drawn, preferred = (np.stack(column) for column in zip(*resampled, strict=True))
-    rows = []
-    for level, estimate, bootstrap in zip(levels, estimates, drawn, strict=True):
-        low, high, p = intervals(estimate, bootstrap)
-        if level.level == "system":
-            p = permutation_p(*level.points()[:2], seed)
-        for m, metric in enumerate(metrics):
-            row = {"metric": metric, "level": level.level, "value": value, "n": int(level.n)}
-            for c, name in enumerate(COEFFICIENTS):
-                row |= {
-                    name: estimate[m, c],
-                    f"{name}_low": low[m, c],
-                    f"{name}_high": high[m, c],
-                    f"{name}_p": p[m, c],
-                }
-                row |= {f"{name}_{how}": correct(p[:, c], how)[m] for how in ("holm", "bh")}
-            rows.append(row)
-    accuracy = levels[2].preference()
+    rows = [
+        {"metric": metric, "level": level.level, "value": value, "n": int(level.n)} | row
+        for level, bootstrap in zip(levels, drawn, strict=True)
+        for metric, row in zip(metrics, _coefficient_rows(level, bootstrap, seed), strict=True)
+    ]
+    accuracy = trials.preference()
     low, high, p = intervals(2 * accuracy - 1, 2 * preferred - 1)
     preferences = pd.DataFrame(
         {"metric": list(metrics), "accuracy": accuracy, "low": (1 + low) / 2, "high": (1 + high) / 2, "p": p}
         | {how: correct(p, how) for how in ("holm", "bh")}
     )
-    return pd.DataFrame(rows), preferences.assign(n_pairs=int(levels[2].n_pairs))
+    return pd.DataFrame(rows), preferences.assign(n_pairs=int(trials.n_pairs))
+
+
+def _coefficient_rows(level: Level, bootstrap: np.ndarray, seed: int) -> list[dict]:
+    """Per metric: each coefficient with its interval, its p, and its p corrected for the number of metrics."""
+    estimate = level.estimate()
+    low, high, p = intervals(estimate, bootstrap)
+    if level.level == "system":
+        p = permutation_p(*level.points()[:2], seed)
+    rows = [{} for _ in estimate]
+    for c, name in enumerate(COEFFICIENTS):
+        found = {"": estimate, "_low": low, "_high": high, "_p": p}
+        columns = {f"{name}{end}": values[:, c] for end, values in found.items()}
+        columns |= {f"{name}_{how}": correct(p[:, c], how) for how in ("holm", "bh")}
+        for m, row in enumerate(rows):
+            row |= {key: values[m] for key, values in columns.items()}
+    return rows
 
 
 def others_mean(ratings: pd.DataFrame) -> pd.Series:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cocola_lib.data import audio
 from cocola_lib.features import MODE_LABELS
-from cocola_lib.listening.ratings import ListeningTest
+from cocola_lib.listening.ratings import NO_NUMBER, ListeningTest
 from cocola_lib.scoring import Scorer
 
 # Metrics whose direction their own study tells; all are stored such that higher means more coherent or better.
@@ -23,7 +23,7 @@ HIGHER_IS_BETTER = {
     "audiobox_pc": "production complexity, 1 to 10",
     "audiobox_pq": "production quality, 1 to 10",
 }
-OURS = ("COCOLA", "control", "bundled")  # first words of the raters of notebook 04: similarities
+OURS = ("COCOLA", "control", "bundled")  # first words of the metrics of notebook 04: similarities
 COLUMNS = ("metric", "item", "system", "score")
 
 
@@ -36,7 +36,8 @@ def from_csv(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; `metrics` names a CSV with {', '.join(COLUMNS)}")
-    table = pd.read_csv(path, dtype={"item": str, "system": str, "metric": str})
+    names = ("item", "system", "metric")  # text: a system may be called NA
+    table = pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values={"score": NO_NUMBER})
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ValueError(f"{path}: column {missing[0]!r} is missing; metrics need {', '.join(COLUMNS)}")
@@ -44,17 +45,17 @@ def from_csv(path: str | Path) -> pd.DataFrame:
 
 
 def from_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """The scores of notebook 04 (`tables/04_scores.csv`): one metric per rater and mode, such as "COCOLA P+H"."""
+    """The scores of notebook 04 (`tables/04_scores.csv`): one metric per `rater` and `mode`, such as "COCOLA P+H"."""
     named = scores.assign(metric=scores["rater"] + " " + scores["mode"], item=scores["item"].astype(str))
     return named[list(COLUMNS)].reset_index(drop=True)
 
 
-def from_audio(ratings: pd.DataFrame, raters: dict) -> pd.DataFrame:
+def from_audio(ratings: pd.DataFrame, scorers: dict[str, Scorer]) -> pd.DataFrame:
     """Score the audio files that the ratings name, every output against its conditioning.
 
     Args:
         ratings: tidy, with paths in `conditioning` and `output`.
-        raters: name -> a `Scorer` or anything with `modes` and `matrices(conditionings, outputs)`.
+        scorers: name of the metric -> a `Scorer`, or whatever has its `matrices(conditionings, outputs)`.
 
     Returns:
         metric ("<name> P+H", ...), item, system, score; NaN where a side is silent.
@@ -77,8 +78,8 @@ def from_audio(ratings: pd.DataFrame, raters: dict) -> pd.DataFrame:
         sides[side] = clips, stimuli[side].map({path: i for i, path in enumerate(paths)}).to_numpy()
     (conditionings, row), (outputs, column) = sides.values()
     tables = []
-    for name, rater in raters.items():
-        for mode, matrix in rater.matrices(conditionings, outputs).items():
+    for name, scorer in scorers.items():
+        for mode, matrix in scorer.matrices(conditionings, outputs).items():
             score = np.asarray(matrix)[row, column]
             tables.append(stimuli[["item", "system"]].assign(metric=f"{name} {MODE_LABELS[mode]}", score=score))
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
@@ -92,7 +93,7 @@ def find(
     Args:
         path: a CSV, see `from_csv`, or None.
         read_scores: gives the scores of notebook 04.
-        checkpoint: of the model that scores audio; None: the bundled one. The control always scores it, too.
+        checkpoint: of the model that scores audio; None: the bundled one. The control without learning scores it, too.
 
     Raises:
         ValueError: notebook 04 scored other items than these listeners heard; says what to do.

@@ -1,4 +1,4 @@
-"""Mean opinion scores: of systems, with intervals, and of stimuli, with who disagrees about them (notebook 05)."""
+"""Mean opinion scores: of systems, with intervals, and of stimuli, with who disagrees about them (notebook 07)."""
 
 import numpy as np
 import pandas as pd

@@ -1,6 +1,5 @@
 """Preparing a study: items become level-matched files, and `study.json` says where each of them comes from."""
 
-import csv
 import hashlib
 import warnings
 from collections.abc import Sequence
@@ -8,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from cocola_lib.data import audio, miniatures
 from cocola_lib.data.stems import Track
 from cocola_lib.data.tracks import data_hash
-from cocola_lib.files import write_json
+from cocola_lib.files import write_csv, write_json
 from cocola_lib.listening import stimuli
 from cocola_lib.listening.design import Deal
 from cocola_lib.listening.folder import ATTENTION, FORMAT, HIGH, LOW, TRAINING, Settings, Study
@@ -49,33 +49,35 @@ def prepare(
     """
     settings, folder = settings or Settings(), Path(folder).expanduser()
     source = _source(tracks, systems)
-    if (folder / "study.json").exists():
-        study = Study(folder)
-        if study.settings == settings and study.source == source:
-            return study
-        if study.answers_path.exists() and not Store(study).release():
-            warnings.warn(
-                f"{folder}: holds a study with answers, made with other settings or data; it is kept and used. "
-                "Give another folder to make a new one",
-                stacklevel=2,
-            )
-            return study
-        (folder / "study.json").unlink()
+    if kept := _kept(folder, settings, source):
+        return kept
     items = _items(tracks, settings, systems)
     names = list(dict.fromkeys([*stimuli.KINDS, *items[0].answers]))
     n_rated = len(items) - settings.n_anchors - N_TRAINING
     Deal(n_rated, len(names), min(settings.pages, n_rated), settings.per_page or 1)  # refuses what cannot be met
+    (folder / "study.json").unlink(missing_ok=True)
     rows = _write(folder, items, names, settings)
-    content = {
-        "format": FORMAT,
-        "settings": asdict(settings),
-        "systems": names,
-        "source": source,
-        "provenance": provenance or {},
-        "stimuli": rows,
-    }
+    content = {"format": FORMAT, "settings": asdict(settings), "systems": names, "source": source}
+    content |= {"provenance": provenance or {}, "stimuli": rows}
     write_json(folder / "study.json", content, indent=1)
     return Study(folder)
+
+
+def _kept(folder: Path, settings: Settings, source: dict) -> Study | None:
+    """The study that is there, if it is the one asked for or has answers; None: it is to be made."""
+    if not (folder / "study.json").exists():
+        return None
+    study = Study(folder)
+    if study.settings == settings and study.source == source:
+        return study
+    if not study.answers_path.exists() or Store(study).release():
+        return None
+    warnings.warn(
+        f"{folder}: holds a study with answers, made with other settings or data; it is kept and used. "
+        "Give another folder to make a new one",
+        stacklevel=3,
+    )
+    return study
 
 
 def from_data(
@@ -97,7 +99,6 @@ def from_data(
     Raises:
         ValueError: no track in that split, or see `prepare`.
     """
-
     tracks = [] if systems else miniatures.open_tracks(data_root, seed=settings.seed)
     chosen = [track for track in tracks if track.split == split]
     if not chosen and not systems:
@@ -118,8 +119,6 @@ def _items(tracks: Sequence[Track], settings: Settings, systems: Sequence[str | 
     """Rated items, then those of the anchor pages, then those of the training page."""
     extra = settings.n_anchors + N_TRAINING
     if systems:
-        import pandas as pd
-
         from cocola_lib.accompaniment.systems import read_folder
 
         frame = pd.concat([read_folder(folder) for folder in systems], ignore_index=True)
@@ -188,9 +187,8 @@ def _manifest(folder: Path, rows: list[dict], names: list[str]) -> None:
     rated = [row for row in rows if row["system"] in names]
     truth = {row["item"]: row["output"] for row in rated if row["system"] == "Ground Truth"}
     columns = ["id", "conditioning", "output", "reference", "stem_class", "system"]
-    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for row in rated:
-            reference, item = truth[row["item"]], f"{row['item']:03d}"
-            writer.writerow([item, row["conditioning"], row["output"], reference, "", row["system"]])
+    listed = [
+        (f"{row['item']:03d}", row["conditioning"], row["output"], truth[row["item"]], "", row["system"])
+        for row in rated
+    ]
+    write_csv(folder / "manifest.csv", pd.DataFrame(listed, columns=columns))

@@ -1,6 +1,6 @@
 """Reading ratings of a listening test: our CSV, a folder of another study, or simulated listeners.
 
-Whatever the source, `ratings` is one tidy frame, one row per rating (notebook 05 uses it):
+Whatever the source, `ratings` is one tidy frame, one row per rating (notebook 07 uses it):
 
     listener, page, item, system  who rated what; an item is one conditioning, a stimulus one (item, system)
     rating, scale_min, scale_max  rating points
@@ -45,6 +45,8 @@ OPTIONAL = {
     "conditioning": "",
     "output": "",
 }
+NAMES = ("listener", "page", "item", "system", "track", "conditioning", "output")  # text: a listener may be called NA
+NO_NUMBER = ("", "NA", "NaN", "nan", "null")
 
 
 @dataclass(frozen=True)
@@ -104,13 +106,17 @@ def read_csv(path: str | Path) -> ListeningTest:
         ValueError: columns missing, a rating that is no number or off the scale, a stimulus rated twice on a page.
     """
     path = Path(path)
+    empty = dict.fromkeys((*COLUMNS, *OPTIONAL), NO_NUMBER) | dict.fromkeys(NAMES, [""])
     try:
-        table = pd.read_csv(path, dtype={"listener": str, "page": str, "item": str, "system": str, "track": str})
+        table = pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=empty)
     except (ValueError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a table of ratings ({str(error).splitlines()[0]})") from None
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ValueError(f"{path}: column {missing[0]!r} is missing; ratings need {', '.join(COLUMNS)}")
+    for name in ("listener", "page", "item", "system"):
+        if table[name].isna().any():
+            raise ValueError(f"{path}: line {table[name].isna().idxmax() + 2} names no {name}")
     for name, default in OPTIONAL.items():
         table[name] = table[name].fillna(default) if name in table else default
     for name in ("attention", "anchor"):

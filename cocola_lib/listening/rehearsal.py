@@ -5,22 +5,14 @@ It shows that the design is balanced and that the analysis runs, before anyone i
 
 import numpy as np
 
-from cocola_lib.listening.folder import ATTENTION, HIGH, LOW, Study
+from cocola_lib.listening.folder import ATTENTION, Study
+from cocola_lib.listening.ratings import SIMULATED
+from cocola_lib.listening.simulated import assumed
 from cocola_lib.listening.store import Store
-
-ASSUMED = {
-    "Random": 0.15,
-    "Shifted": 0.4,
-    "Stretched": 0.35,
-    "Ground Truth": 0.85,
-    LOW: 0.05,
-    HIGH: 0.9,
-}  # share of scale
-OTHERS = 0.6  # assumed for the outputs of generators
 
 
 def rehearse(store: Store, n_listeners: int, seed: int, n_careless: int = 0) -> None:
-    """Let invented listeners take the whole test. None of them hears anything: their opinions are `ASSUMED`.
+    """Let invented listeners take the whole test. None of them hears anything: their opinions are `simulated.assumed`.
 
     Args:
         store: of answers of its own, never one that people use.
@@ -29,7 +21,7 @@ def rehearse(store: Store, n_listeners: int, seed: int, n_careless: int = 0) -> 
         n_careless: the last so many rate at random, beeps included.
     """
     for i in range(n_listeners):
-        name, rng = f"simulated {i + 1:02d}", np.random.default_rng([seed, 9, i])
+        name, rng = f"{SIMULATED}{i + 1:02d}", np.random.default_rng([seed, 9, i])
         if store.find(name):
             continue
         store.join(name)
@@ -47,13 +39,13 @@ def _answer(store: Store, name: str, rng: np.random.Generator, careless: bool) -
         elif row["system"] == ATTENTION:
             rating = int(row["expected"])
         else:
-            opinion = lowest + 4 * ASSUMED.get(row["system"], OTHERS) + mildness + rng.normal(0, 0.8)
+            opinion = assumed(row["system"], lowest) + mildness + rng.normal(0, 0.8)
             rating = int(np.clip(round(opinion), lowest, top))
         store.listen(name, clip, store.study.settings.seconds, store.study.settings.seconds)
         store.rate(name, clip, rating)
 
 
-def worlds_apart(study: Study) -> str:
+def assumptions(study: Study) -> str:
     """The assumptions in one sentence, for captions."""
-    shares = ", ".join(f"{name} {study.scale[0][0] + 4 * ASSUMED.get(name, OTHERS):.1f}" for name in study.systems)
-    return f"assumed mean ratings: {shares}"
+    lowest = study.scale[0][0]
+    return "assumed mean ratings: " + ", ".join(f"{name} {assumed(name, lowest):.1f}" for name in study.systems)

@@ -1,4 +1,4 @@
-"""What the listeners answered, as tables: the ratings that notebook 05 reads, and how far the test has come."""
+"""What the listeners answered, as tables: the ratings that notebook 07 reads, and how far the test has come."""
 
 import os
 from pathlib import Path
@@ -68,7 +68,7 @@ def _seen_from(folder: Path, file: Path) -> str:
 
 
 def status(store: Store) -> pd.DataFrame:
-    """One row per listener: how far they came, whether they noticed the beeps, and how they rated the hidden anchors.
+    """One row per listener: how far they got, whether they noticed the beeps, and how they rated the hidden anchors.
 
     Returns:
         frame with listener, joined, pages (done of all), rated (of all clips), attention ("2 of 2"), low anchor and
@@ -90,7 +90,7 @@ def status(store: Store) -> pd.DataFrame:
                 "attention": f"{int((checks['rating'] == checks['expected']).sum())} of {len(checks)}",
                 "low anchor": mine.loc[mine["system"] == LOW, "rating"].mean(),
                 "high anchor": mine.loc[mine["system"] == HIGH, "rating"].mean(),
-                "finished": listener.finished or "not yet",
+                "finished": "not yet" if pd.isna(listener.finished) else listener.finished,
             }
         )
     columns = ("listener", "joined", "pages", "rated", "attention", "low anchor", "high anchor", "finished")
@@ -103,6 +103,7 @@ def balance(study: Study, plans: list[list[list[str]]]) -> pd.DataFrame:
     Args:
         study: its stimuli are counted.
         plans: pages of the listeners, in the order of arrival.
+
     Returns:
         frame with listeners (1 to all), least and most: listeners of the stimulus that has fewest, and most.
     """

@@ -1,4 +1,4 @@
-"""Screening of raters: who stands apart, by which rule, and nobody left out in silence (notebook 05)."""
+"""Screening of raters: who stands apart, by which rule, and nobody left out in silence (notebook 07)."""
 
 import pandas as pd
 
@@ -40,27 +40,32 @@ def screen(ratings: pd.DataFrame, min_agreement: float = MIN_AGREEMENT) -> pd.Da
     shared = table.loc[:, table.notna().sum() >= 2].notna().sum(axis=1)
     rows = []
     for listener, own in rated.groupby("listener"):
-        hidden = ratings[ratings["anchor"] & (ratings["listener"] == listener)]
-        hidden = own[own["system"].isin([GROUND_TRUTH, RANDOM])] if hidden.empty else hidden
-        high = hidden["system"].isin(HIGH)
-        gap = hidden.loc[high, "rating"].mean() - hidden.loc[~high, "rating"].mean()
-        checks = ratings[ratings["attention"] & (ratings["listener"] == listener)].dropna(subset="expected")
+        everything, r = ratings[ratings["listener"] == listener], agreement[listener]
+        gap = _high_minus_low(everything)
+        checks = everything[everything["attention"]].dropna(subset="expected")
         passed = int((checks["rating"] == checks["expected"]).sum())
-        flags = []
-        if passed < len(checks):
-            flags.append(f"failed {len(checks) - passed} of {len(checks)} attention checks")
-        if own["rating"].nunique() == 1:
-            flags.append("the same rating throughout")
-        if agreement[listener] < min_agreement:
-            flags.append(f"r = {agreement[listener]:.2f} with the others")
-        if gap <= 0:
-            flags.append("high anchor not above low anchor")
+        reasons = {
+            f"failed {len(checks) - passed} of {len(checks)} attention checks": passed < len(checks),
+            "the same rating throughout": own["rating"].nunique() == 1,
+            f"r = {r:.2f} with the others": r < min_agreement,
+            "high anchor not above low anchor": gap <= 0,
+        }
         rows.append(
             {"listener": listener, "n": len(own), "mean": own["rating"].mean(), "sd": own["rating"].std(ddof=0)}
-            | {"leave_one_out": agreement[listener], "n_shared": int(shared[listener]), "high_minus_low": gap}
-            | {"attention": f"{passed} of {len(checks)}" if len(checks) else "", "flags": "; ".join(flags)}
+            | {"leave_one_out": r, "n_shared": int(shared[listener]), "high_minus_low": gap}
+            | {"attention": f"{passed} of {len(checks)}" if len(checks) else ""}
+            | {"flags": "; ".join(reason for reason, holds in reasons.items() if holds)}
         )
     return pd.DataFrame(rows).sort_values("leave_one_out", ignore_index=True, na_position="first")
+
+
+def _high_minus_low(own: pd.DataFrame) -> float:
+    """One rater's high anchor minus the low one; without hidden anchors, the ground truth minus "Random"."""
+    hidden = own[own["anchor"]]
+    if hidden.empty:
+        hidden = own[~own["attention"] & own["system"].isin([GROUND_TRUTH, RANDOM])]
+    high = hidden["system"].isin(HIGH)
+    return hidden.loc[high, "rating"].mean() - hidden.loc[~high, "rating"].mean()
 
 
 def without_flagged(ratings: pd.DataFrame, screened: pd.DataFrame) -> pd.DataFrame:

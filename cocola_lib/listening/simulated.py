@@ -1,20 +1,29 @@
-"""Simulated listeners, for when nobody was asked: they show the method of notebook 05 and say nothing about people."""
+"""Simulated listeners, for when nobody was asked: they show the method of notebook 07 and say nothing about people."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
+from cocola_lib.listening.folder import HIGH, LOW
 from cocola_lib.listening.ratings import OPTIONAL, SIMULATED, ListeningTest
 
 SCALE = (0, 4)  # the paper's rating points
-ASSUMED = {  # assumed mean opinions; any other system gets UNKNOWN, in between
-    "Random": 0.8,
-    "Shifted": 1.5,
-    "Stretched": 1.5,
-    "Shifted back": 2.8,
-    "Ground Truth": 3.4,
+ASSUMED = {  # mean opinions, as a share of the scale
+    LOW: 0.05,
+    "Random": 0.2,
+    "Shifted": 0.375,
+    "Stretched": 0.375,
+    "Ground Truth": 0.85,
+    HIGH: 0.9,
 }
-UNKNOWN = 2.0
+UNKNOWN = 0.5  # of any other system
 ITEM_SD, BIAS_SD = 0.4, 0.3  # rating points: how much items differ within a system, and listeners in severity
+
+
+def assumed(system: str, lowest: float = SCALE[0]) -> float:
+    """The mean opinion, in rating points, that invented listeners have of a system."""
+    return lowest + (SCALE[1] - SCALE[0]) * ASSUMED.get(system, UNKNOWN)
 
 
 def simulate(
@@ -28,9 +37,8 @@ def simulate(
     """Invent listeners **without looking at any score**.
 
     Each system has an assumed mean (`ASSUMED`), each stimulus is a little better or worse than its system, each
-    listener milder or stricter, and every rating scatters. A page holds all systems of one item in random order; every
-    listener rates `n_pages` pages, drawn so that all items are rated about equally often. The first listeners are
-    careless: they answer at random, so that the screening has something to find.
+    listener milder or stricter, and every rating scatters. A page holds all systems of one item in random order. The
+    first listeners are careless: they answer at random, so that the screening has something to find.
 
     Args:
         stimuli: system, item, track, one row per stimulus (scores are not read).
@@ -50,33 +58,36 @@ def simulate(
         )
     rng = np.random.default_rng(seed)
     stimuli = stimuli[["system", "item", "track"]].drop_duplicates().astype(str).reset_index(drop=True)
-    quality = stimuli["system"].map(ASSUMED).fillna(UNKNOWN) + ITEM_SD * rng.standard_normal(len(stimuli))
-    pages = stimuli.assign(quality=quality).groupby("item", sort=False)
-    items = list(pages.groups)
-    queue = np.concatenate([rng.permutation(len(items)) for _ in range(n_listeners * n_pages // len(items) + 2)])
-    rows = []
-    for i in range(n_listeners):
-        bias = BIAS_SD * rng.standard_normal()
-        mine = list(dict.fromkeys(queue))[: min(n_pages, len(items))]  # the next items that this listener has not had
-        queue = _without(queue, mine)
-        for number, k in enumerate(mine):
-            page = pages.get_group(items[k]).sample(frac=1, random_state=rng)
-            heard = page["quality"] + bias + noise * rng.standard_normal(len(page))
-            rating = (
-                rng.integers(SCALE[0], SCALE[1] + 1, len(page)) if i < n_careless else np.clip(np.round(heard), *SCALE)
-            )
-            rows.append(
-                page[["item", "system", "track"]].assign(
-                    listener=f"{SIMULATED}{i:02d}", page=str(number), rating=rating, position=range(len(page))
-                )
-            )
-    ratings = pd.concat(rows, ignore_index=True).assign(scale_min=SCALE[0], scale_max=SCALE[1])
+    quality = stimuli["system"].map(assumed) + ITEM_SD * rng.standard_normal(len(stimuli))
+    items = [page for _, page in stimuli.assign(quality=quality).groupby("item", sort=False)]
+    rated = []
+    for i, hand in enumerate(_hands(len(items), n_listeners, n_pages, rng)):
+        pages = _rate([items[k] for k in hand], None if i < n_careless else noise, rng)
+        rated.append(pages.assign(listener=f"{SIMULATED}{i:02d}"))
+    ratings = pd.concat(rated, ignore_index=True).assign(scale_min=SCALE[0], scale_max=SCALE[1])
     ratings = ratings.assign(**{name: value for name, value in OPTIONAL.items() if name not in ratings})
-    ratings["rating"] = ratings["rating"].astype(float)
     return ListeningTest(ratings, None, "SIMULATED ratings, no people", simulated=True)
 
 
-def _without(queue: np.ndarray, taken: list[int]) -> np.ndarray:
-    """The queue less the first occurrence of each item taken."""
-    first = {k: int(np.argmax(queue == k)) for k in taken}
-    return np.delete(queue, list(first.values()))
+def _hands(n_items: int, n_listeners: int, n_pages: int, rng: np.random.Generator) -> Iterator[list[int]]:
+    """The items of each listener, dealt from shuffled decks so that all items are rated about equally often."""
+    queue = np.concatenate([rng.permutation(n_items) for _ in range(n_listeners * n_pages // n_items + 2)]).tolist()
+    for _ in range(n_listeners):
+        hand = list(dict.fromkeys(queue))[:n_pages]  # the next items that this listener has not had
+        for item in hand:
+            queue.remove(item)
+        yield hand
+
+
+def _rate(pages: list[pd.DataFrame], noise: float | None, rng: np.random.Generator) -> pd.DataFrame:
+    """The ratings that one listener gives to some pages; at random where the noise is None."""
+    bias, rated = BIAS_SD * rng.standard_normal(), []
+    for number, page in enumerate(pages):
+        page = page.sample(frac=1, random_state=rng)
+        if noise is None:
+            rating = rng.integers(SCALE[0], SCALE[1] + 1, len(page)).astype(float)
+        else:
+            opinion = page["quality"] + bias + noise * rng.standard_normal(len(page))
+            rating = np.clip(np.round(opinion), *SCALE)
+        rated.append(page.assign(page=str(number), rating=rating, position=range(len(page))))
+    return pd.concat(rated).drop(columns="quality")

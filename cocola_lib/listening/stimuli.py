@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import linear_sum_assignment
 
 from cocola_lib.data import audio
 from cocola_lib.data.audio import SAMPLE_RATE
@@ -32,20 +33,6 @@ class Item:
     detail: dict[str, str] = field(default_factory=dict)  # system -> how it was made, for the record
 
 
-def shifted(clip: np.ndarray, semitones: float) -> np.ndarray:
-    """Transpose by a phase vocoder: right in rhythm, wrong in harmony. (N,) to (N,) float32."""
-    import librosa
-
-    return librosa.effects.pitch_shift(clip, sr=SAMPLE_RATE, n_steps=semitones).astype(np.float32)
-
-
-def stretched(clip: np.ndarray, tempo: float) -> np.ndarray:
-    """Play slower by a phase vocoder: right in harmony, drifts in rhythm. Tempo in (0, 1]; (N,) to (N,), cut."""
-    import librosa
-
-    return librosa.effects.time_stretch(clip, rate=tempo)[: len(clip)].astype(np.float32)
-
-
 def beeps(clip: np.ndarray, n: int) -> np.ndarray:
     """A second of music, then n beeps: an attention clip, whose right rating is n."""
     t = np.arange(round(BEEP_S * SAMPLE_RATE)) / SAMPLE_RATE
@@ -61,6 +48,8 @@ def beeps(clip: np.ndarray, n: int) -> np.ndarray:
 
 def low_anchor(stranger: np.ndarray) -> np.ndarray:
     """What nobody should find coherent: another song's part, transposed by a tritone and slowed down by 15 %."""
+    from cocola_lib.accompaniment.baselines import shifted, stretched
+
     return stretched(shifted(stranger, 6), min(STRETCHES))
 
 
@@ -68,19 +57,16 @@ def strangers(tracks: Sequence[str], rng: np.random.Generator) -> list[int]:
     """For every item another item whose answer it gets as "Random": of another track wherever there is one.
 
     Args:
-        tracks: track of each item.
+        tracks: track of each of two items or more.
+
     Returns:
         an index per item, never its own; no answer is used twice where tracks allow.
     """
-    order = rng.permutation(len(tracks))
-    taken: set[int] = set()
-    chosen = [0] * len(tracks)
-    for place, i in enumerate(order):
-        others = [int(j) for j in np.roll(order, -place - 1)[:-1]]
-        others.sort(key=lambda j: (tracks[j] == tracks[i], j in taken))  # stable: the nearest of the best
-        chosen[i] = others[0]
-        taken.add(others[0])
-    return chosen
+    n, names = len(tracks), np.asarray(tracks)
+    cost = n**2 * np.equal.outer(names, names) + rng.random((n, n)) / n  # one answer of the same track outweighs all
+    np.fill_diagonal(cost, np.inf)
+    uses = np.concatenate([cost + use for use in range(n)], axis=1)  # the columns: each answer, used once, twice, ...
+    return (linear_sum_assignment(uses)[1] % n).tolist()
 
 
 def with_kinds(truths: list[Item], rng: np.random.Generator) -> list[Item]:
@@ -89,6 +75,8 @@ def with_kinds(truths: list[Item], rng: np.random.Generator) -> list[Item]:
     Raises:
         ValueError: one item only, so that there is no stranger.
     """
+    from cocola_lib.accompaniment.baselines import shifted, stretched
+
     if len(truths) < 2:
         raise ValueError(f"{len(truths)} item; Random needs the answer of another one, so two items or more")
     for item, stranger in zip(truths, strangers([i.track for i in truths], rng), strict=True):
