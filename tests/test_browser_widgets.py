@@ -18,6 +18,7 @@ from cocola_lib.notebook import players as listen
 pytestmark = browser.needed
 
 SETUP = """
+from cocola_lib import Scorer
 from cocola_lib.sampling import PairSpec, WindowSampler
 from cocola_lib.data.tracks import load_tracks
 sampler = WindowSampler(load_tracks({music!r}))
@@ -174,6 +175,8 @@ def test_the_quiz_counts_answers_and_goes_on_after_a_restart(lab, music):  # noq
             page.page.locator(".cocola-live [role=status]", has_text="The model chose").wait_for()
             assert page.page.get_by_role("button", name="B belongs").is_disabled()
             page.screenshot(f"quiz {question}")
+            page.page.get_by_role("button", name="Start over").click()  # asks, and is not answered
+            page.page.get_by_role("button", name="Forget all answers?").wait_for()
             page.page.get_by_role("button", name="Next").click()
         page.page.locator(LIVE, has_text="Question 3").wait_for()
         assert len((lab.root / "answers.csv").read_text().splitlines()) == 3

@@ -1,8 +1,8 @@
 """Players that work anywhere, level-matched and labelled.
 
 A clip is one static `<audio controls src="data:...">`, which needs no kernel, no widget and no trust. (JupyterLab
-strips `<source>` children from outputs of untrusted notebooks, so the sound sits in `src`.) Where scripts may run, `player.js`
-turns the clips of one output into one player that switches between them at the same position without a gap.
+strips `<source>` children from outputs of untrusted notebooks, so the sound sits in `src`.) Where scripts may run,
+`player.js` turns the clips of one output into one player that switches between them at the same position without a gap.
 """
 
 import base64

@@ -10,7 +10,11 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
+from cocola_lib.data import activity
+from cocola_lib.data.audio import WINDOW_S
+from cocola_lib.data.stems import Track
 from cocola_lib.features import FMAX_HZ, FMIN_HZ, HOP, N_MELS, SAMPLE_RATE
+from cocola_lib.sampling import PairSpec
 
 PALETTE = sns.color_palette("colorblind")
 CHANCE = {"color": "0.4", "linestyle": "--", "linewidth": 1}
@@ -47,20 +51,43 @@ def mel_image(ax, channel: np.ndarray):
     return image
 
 
-def stem_activity(ax, sounding: np.ndarray, names: Sequence[str], block_s: float, title: str = "") -> None:
-    """Which stems sound when: (stems, blocks) bool as horizontal bars."""
+def stem_activity(ax, track: Track, specs: Sequence[PairSpec] = (), title: str = "") -> None:
+    """When each stem of a track sounds, as grey bars, and the windows drawn from it, each on a line of its own.
+
+    Args:
+        track: its cached energy is read, see `activity.block_energy`.
+        specs: pairs of this track; the stems of the anchor are blue, those of the positive are orange.
+    """
+    sounding = activity.sounding(activity.block_energy(track), activity.BLOCK_S)  # (stems, blocks)
     for row, active in enumerate(sounding):
-        edges = np.flatnonzero(np.diff(np.pad(active.astype(int), 1)))
-        spans = [(start * block_s, (end - start) * block_s) for start, end in edges.reshape(-1, 2)]
-        ax.broken_barh(spans, (row - 0.35, 0.7), color=PALETTE[0])
-    ax.set_yticks(range(len(names)), names)
-    ax.set(xlabel="time (s)", title=title, xlim=(0, sounding.shape[1] * block_s), ylim=(len(names) - 0.5, -0.5))
+        edges = np.flatnonzero(np.diff(np.pad(active.astype(int), 1))).reshape(-1, 2) * activity.BLOCK_S
+        ax.broken_barh([(start, end - start) for start, end in edges], (row - 0.4, 0.8), color="0.85")
+    for i, spec in enumerate(specs):
+        for side, names, colour in (("anchor", spec.anchor, PALETTE[0]), ("positive", spec.positive, PALETTE[1])):
+            for name in names:
+                bottom = track.stem_names.index(name) - 0.35 + 0.7 * i / len(specs)
+                ax.broken_barh([(spec.start_s, WINDOW_S)], (bottom, 0.6 / len(specs)), color=colour, label=side)
+    if specs:
+        sides = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))  # one entry per side
+        ax.legend(sides.values(), sides.keys(), loc="center left", bbox_to_anchor=(1.01, 0.5))
+    ax.set_yticks(range(len(sounding)), track.stem_names)
+    ax.set(xlabel="time (s)", title=title, xlim=(0, track.duration_s), ylim=(len(sounding) - 0.5, -0.5))
+    ax.grid(axis="y", visible=False)
+
+
+def true_and_random(ax, true: np.ndarray, random: np.ndarray, xlabel: str) -> None:
+    """Densities of the scores of true and of random pairs: (n,) and (m,)."""
+    frame = pd.DataFrame(
+        {"score": np.concatenate([random, true]), "pair": ["random"] * len(random) + ["true"] * len(true)}
+    )
+    sns.histplot(frame, x="score", hue="pair", stat="density", common_norm=False, element="step", bins=30, ax=ax)
+    ax.set(xlabel=xlabel, ylabel="density", title="Scores of true and of random pairs")
 
 
 def similarity_matrix(ax, matrix: np.ndarray, title: str = "") -> None:
     """Similarities of anchors (rows) and positives (columns); the true pairs lie on the diagonal."""
     image = ax.imshow(matrix, cmap="viridis", interpolation="nearest")
-    ax.set(xlabel="accompaniment of window", ylabel="anchor of window", title=title)
+    ax.set(xlabel="positive of window", ylabel="anchor of window", title=title)
     ax.grid(False)
     ax.figure.colorbar(image, ax=ax, label="similarity", shrink=0.8)
 
