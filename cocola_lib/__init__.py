@@ -3,7 +3,7 @@
 Data flows one way: files -> tracks -> windows -> pairs -> features -> embeddings -> scores -> tables -> figures.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name):

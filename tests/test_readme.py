@@ -1,18 +1,26 @@
 """What the README promises is there, and the example runs as it stands."""
 
+import ast
+import importlib.util
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 
 import pytest
+import typer
 import yaml
 
+import cocola_lib
+from cocola_lib.__main__ import UsageProblem
+from cocola_lib.cli.app import app as cocola
 from cocola_lib.files import REPO
 from cocola_lib.workshop import reference
+from cocola_lib.workshop.families.__main__ import app as families
 
-README = (REPO / "README.md").read_text(encoding="utf-8")
+README, CONTRIBUTING = ((REPO / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
 
 
 def test_the_python_example_runs_as_it_stands(tiny_sets):
@@ -25,7 +33,7 @@ def test_the_python_example_runs_as_it_stands(tiny_sets):
 
 
 def test_links_lead_to_files_of_the_repository():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README + CONTRIBUTING):
         assert (REPO / target).exists(), target
 
 
@@ -35,12 +43,70 @@ def test_make_targets_that_the_readme_names_exist():
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 
-def test_every_module_of_the_library_is_on_the_map():
-    modules = {p.stem for p in (REPO / "cocola_lib").glob("*.py")} - {"__init__", "__main__"}
-    folders = {p.parent.name for p in (REPO / "cocola_lib").glob("*/__init__.py")}
-    table = README.split("in the order in which data flow", 1)[1]
-    named = set(re.findall(r"`(\w+)`", table))
-    assert modules | folders <= named, sorted((modules | folders) - named)
+def test_links_in_the_table_of_equations_lead_to_the_file_that_defines_the_name():
+    rows = README.split("| paper | code |\n|---|---|\n", 1)[1].split("\n\n", 1)[0].splitlines()
+    for row in rows:
+        links = re.findall(r"\[`([\w.]+)`\]\(([^)]+)\)", row)
+        assert links, row
+        for name, target in links:
+            scope = ast.parse((REPO / target).read_text(encoding="utf-8")).body
+            for part in name.split("."):
+                found = [n for n in scope if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name == part]
+                assert found, f"{name} is not defined in {target}"
+                scope = found[0].body
+
+
+def test_every_room_and_every_module_of_the_core_is_on_both_maps():
+    rooms = {p.stem for p in (REPO / "cocola_lib").glob("*.py")} - {"__init__", "__main__"}
+    rooms |= {p.parent.name for p in (REPO / "cocola_lib").glob("*/__init__.py")}
+    for text, head in ((README, "| room |"), (CONTRIBUTING, "| from the top |")):
+        table = text.split(head, 1)[1].split("\n\n", 1)[0]
+        assert rooms <= set(re.findall(r"`(\w+)`", table)), rooms - set(re.findall(r"`(\w+)`", table))
+
+
+def commands(text):
+    """The commands that a text shows, as (module, arguments): `cocola ...` and `python -m cocola_lib...`."""
+    shown = "\n".join(re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL) + re.findall(r"`([^`\n]+)`", text))
+    for line in shown.splitlines():
+        for piece in re.split(r";|&&|\bdo\b", line.split(" #")[0]):
+            found = re.match(r"\s*(?:srun )?(?:cocola|python -m (cocola_lib[\w.]*)) (.+)", piece)
+            if found:
+                yield found[1] or "cocola_lib", shlex.split(found[2].replace("$k", "16"))
+
+
+def understand(command, arguments, parent=None):
+    """Let the command line read arguments, down to the last subcommand, without running anything."""
+    context = command.make_context("cocola", list(arguments), parent=parent, resilient_parsing=arguments == ["--help"])
+    if hasattr(command, "commands") and arguments != ["--help"]:
+        _, inner, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        understand(inner, rest, context)
+
+
+APPS = {"cocola_lib": cocola, "cocola_lib.workshop.families": families}
+TEXTS = ("README.md", "CONTRIBUTING.md", "cocola_lib/accompaniment/folder_protocol.md")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_command_line_understands_every_command_that_is_shown(name):
+    shown = list(commands((REPO / name).read_text(encoding="utf-8")))
+    assert shown
+    for module, arguments in shown:
+        if module in APPS:
+            understand(typer.main.get_command(APPS[module]), arguments)
+        else:
+            assert importlib.util.find_spec(module), module
+
+
+@pytest.mark.parametrize("wrong", ["scores a.wav b.wav", "score --pair a.csv", "listen prepare x --pages many"])
+def test_a_command_that_is_not_there_would_be_noticed(wrong):
+    with pytest.raises(UsageProblem):
+        understand(typer.main.get_command(cocola), wrong.split())
+
+
+def test_every_place_that_names_the_version_names_this_one():
+    assert yaml.safe_load((REPO / "CITATION.cff").read_text(encoding="utf-8"))["version"] == cocola_lib.__version__
+    newest = re.search(r"^## (\S+)", (REPO / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)[1]
+    assert newest == cocola_lib.__version__
 
 
 def test_conda_and_pip_users_get_the_same():
