@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from cocola_lib import scoring
+from cocola_lib.data.miniatures import chorales
 from cocola_lib.data.miniatures.synth import Note, Part
 from cocola_lib.encoder import Cocola
 from cocola_lib.hearing import responses
@@ -372,7 +374,7 @@ def test_a_stem_is_no_model_to_export(folder, tmp_path):
 
 
 class Pitch:
-    """A rater that hears nothing but the accompaniment's strongest frequency, and likes middle C."""
+    """A metric that hears nothing but the accompaniment's strongest frequency, and likes middle C."""
 
     def matrix(self, conditionings, accompaniments):
         peaks = [np.abs(np.fft.rfft(clip)).argmax() / 5 for clip in accompaniments]
@@ -382,7 +384,7 @@ class Pitch:
         return {"both": self.matrix(conditionings, accompaniments)}
 
 
-def test_outside_counts_partners_found_and_pairs_a_rater_with_the_others(tmp_path):
+def test_outside_counts_partners_found_and_pairs_a_metric_with_the_others(tmp_path):
     for i in range(3):
         about(tmp_path, f"work-{i:05d}", (60, 60))
     table = outside.measure({"a": Pitch(), "b": Pitch()}, tmp_path).set_index(["k", "rater"])
@@ -426,18 +428,41 @@ def test_the_command_line_measures_the_bundled_model_beside_the_control(folder, 
 def test_more_songs_are_test_songs_of_other_seeds_and_each_seed_is_a_list_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setattr(songs, "SIZE", "tiny")
     sets = {seed: songs.make("mini-slakh2100", seed, tmp_path) for seed in (1, 2)}
-    assert all({track.split for track in tracks} == {"test"} for tracks in sets.values())
-    first, second = (tracks[0].read(tracks[0].stem_names, 0, 5) for tracks in sets.values())
+    tracks = {seed: [p.track for p in played] for seed, played in sets.items()}
+    assert {track.split for of_seed in tracks.values() for track in of_seed} == {"test"}
+    first, second = (of_seed[0].read(of_seed[0].stem_names, 0, 5) for of_seed in tracks.values())
     assert not np.array_equal(first, second)
     table = songs.measure({"a": Knows(), "b": Pitch()}, {"x": sets}, n_pairs=6, ks=(2, 6, 7)).set_index(["k", "rater"])
     assert table.loc[(2, "a"), "value"] == 1 and table.loc[(6, "a"), "n_pairs"] == 12  # no rivals from the other seed
     assert table.loc[(2, "a - b"), "value"] == pytest.approx(1 - table.loc[(2, "b"), "value"])
-    assert 2 < table.loc[(2, "a"), "n_songs"] <= sum(map(len, sets.values()))
+    assert 2 < table.loc[(2, "a"), "n_tracks"] == table.loc[(2, "a"), "n_songs"] <= sum(map(len, sets.values()))
+    assert table.loc[(2, "a"), "n_known"] == 0  # the band's songs are each seed's own
     assert 7 not in table.index.get_level_values("k")
 
 
+def test_a_chorale_counts_once_in_however_many_seeds_and_settings_of_a_tune_together():
+    played = {seed: {songs._music(job) for job in songs._plan("mini-cocochorales", seed).values()} for seed in range(4)}
+    more = played[1] | played[2] | played[3]
+    names, tunes = ({each[i] for each in more} for i in (0, 1))
+    assert names == set(chorales.splits()["test"])
+    assert len(tunes) < len(names) and played[0] < more  # what the project's own test set holds is not new
+
+
+def test_intervals_are_over_tunes_and_not_over_performances(monkeypatch):
+    """Two tunes in 40 performances, one found always and one never: the mean may be anything from 0 to 1."""
+    played = [songs.Performance(SimpleNamespace(id=str(i)), f"song {i}", f"tune {i % 2}", False) for i in range(40)]
+    sampler = SimpleNamespace(
+        draw=lambda n, seed, step: (SimpleNamespace(track_id=p.track.id) for p in played), audio=lambda spec: (0, 0)
+    )
+    monkeypatch.setattr(songs, "WindowSampler", lambda tracks: sampler)
+    metric = SimpleNamespace(matrix=lambda a, b: np.diag(np.arange(40) % 2))
+    (row,) = songs.measure({"a": metric}, {"x": {1: played}}, n_pairs=40, ks=(2,)).itertuples()
+    assert (row.value, row.low, row.high) == (0.5, 0, 1)
+    assert (row.n_tracks, row.n_songs, row.n_tunes) == (40, 40, 2)
+
+
 class Knows:
-    """A rater that is always right."""
+    """A metric that is always right."""
 
     def matrix(self, conditionings, accompaniments):
         return np.eye(len(conditionings))

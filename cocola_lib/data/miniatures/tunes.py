@@ -13,6 +13,8 @@ import numpy as np
 
 from cocola_lib.data.miniatures.chorales import Chorale, read_chorale
 
+N_STEPS = 11  # steps of a melody in a row that make two chorales settings of one tune
+
 
 def tune(chorale: Chorale) -> list[int]:
     """Reduce the melody to its steps from beat to beat: the same in any key, metre or ornament."""
@@ -24,11 +26,30 @@ def tune(chorale: Chorale) -> list[int]:
     return np.diff(beats).tolist()
 
 
-def split_table(n_steps: int = 11) -> dict[str, list[str]]:
+def group_by_tune(melodies: dict[str, list[int]], n_steps: int = N_STEPS) -> list[list[str]]:
+    """Group chorales into settings of one tune: those that share any `n_steps` melodic steps in a row.
+
+    Args:
+        melodies: chorale -> its melody's steps in semitones, from `tune`.
+        n_steps: in a row, from beat to beat.
+    """
+    group = {name: name for name in melodies}
+    first_with: dict[tuple, str] = {}
+    for name, steps in melodies.items():
+        for i in range(max(1, len(steps) - n_steps + 1)):
+            other = group[first_with.setdefault(tuple(steps[i : i + n_steps]), name)]
+            mine = group[name]
+            group = {k: other if g == mine else g for k, g in group.items()}
+    families = defaultdict(list)
+    for name, head in group.items():
+        families[head].append(name)
+    return list(families.values())
+
+
+def split_table(n_steps: int = N_STEPS) -> dict[str, list[str]]:
     """Make what `chorales.json` holds (about a minute): 80/10/10 % of the corpus, by tune.
 
-    Two chorales that share any `n_steps` melodic steps in a row count as settings of one tune. Of
-    chorales that are equal note for note, in any key, one is kept.
+    Of chorales that are equal note for note, in any key, one is kept.
     """
     from music21 import corpus
 
@@ -43,18 +64,9 @@ def split_table(n_steps: int = 11) -> dict[str, list[str]]:
         if content not in contents:
             contents.add(content)
             melodies[chorale.name] = tune(chorale)
-    group = {name: name for name in melodies}
-    first_with: dict[tuple, str] = {}
-    for name, steps in melodies.items():
-        for i in range(max(1, len(steps) - n_steps + 1)):
-            other = group[first_with.setdefault(tuple(steps[i : i + n_steps]), name)]
-            mine = group[name]
-            group = {k: other if g == mine else g for k, g in group.items()}
-    families = defaultdict(list)
-    for name, head in group.items():
-        families[head].append(name)
+    families = group_by_tune(melodies, n_steps)
     table = {"train": [], "valid": [], "test": []}
-    for family in sorted(families.values(), key=lambda f: hashlib.sha256(f[0].encode()).digest()):
+    for family in sorted(families, key=lambda f: hashlib.sha256(f[0].encode()).digest()):
         open_splits = [s for s in ("test", "valid") if len(table[s]) + len(family) <= 0.1 * len(melodies)]
         table[open_splits[0] if open_splits else "train"] += family
     return {split: sorted(names) for split, names in table.items()}

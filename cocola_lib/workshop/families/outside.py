@@ -20,11 +20,11 @@ KS = (2, 8, 16, 32, 64)
 START_S = 2.0  # of the window
 
 
-def measure(raters, folder, seed=0):
+def measure(metrics, folder, seed=0):
     """Find each family's partner among the others'.
 
     Args:
-        raters: name -> anything with `matrix(conditionings, accompaniments)`; the first is compared with the others.
+        metrics: name -> anything with `matrix(conditionings, accompaniments)`; the first is compared with the others.
         folder: of held-out families.
         seed: of the sides.
     Returns:
@@ -32,7 +32,7 @@ def measure(raters, folder, seed=0):
     """
     drawn, rows = _draw(folder, seed), []
     sides = [[_clip(family, 0, pair[i]) for family, pair in drawn] for i in (0, 1)]
-    own = {name: rater.matrix(*sides) for name, rater in raters.items()}
+    own = {name: metric.matrix(*sides) for name, metric in metrics.items()}
     for k in (k for k in KS if k <= len(drawn)):
         values = {name: hit_probability(matrix, k) for name, matrix in own.items()}
         found = beside(values, [family.name for family, _ in drawn])
@@ -91,14 +91,14 @@ def _clip(family, variant, stems, late_s=0.0):
 
 
 def beside(values: dict[str, np.ndarray], groups: Sequence[str]) -> list[dict]:
-    """Mean of every rater's values, and of the first's minus each other's, pair by pair.
+    """Mean of every metric's values, and of the first's minus each other's, pair by pair.
 
     Args:
-        values: rater -> (n,), all of the same pairs.
-        groups: (n,) the track of each pair.
+        values: metric -> (n,), all of the same pairs.
+        groups: (n,) of each pair: the track, or the tune.
 
     Returns:
-        Rows: rater ("a", "b", "a - b"), value, low, high (95 % over tracks).
+        Rows: rater ("a", "b", "a - b"), value, low, high (95 % over groups).
     """
     first, *others = values
     rows = []
