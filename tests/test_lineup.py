@@ -1,4 +1,4 @@
-"""The line-up: who is here is opened, who is not stays in the table and says how to come."""
+"""The line-up: a model that is here is opened, one that is not stays in the table and says how to get it."""
 
 import pytest
 from tiny import tiny_checkpoint
@@ -34,42 +34,34 @@ def test_what_a_run_trained_is_found_by_its_recipe_with_the_papers_row(tmp_path)
     rows = by_name(tmp_path)
     assert rows["all"].paper == "All"
     assert rows["small slakh2100"].paper == "Slakh2100"
-    raters, _ = lineup.open_all(list(rows.values()))
-    assert set(raters) == {"control", "bundled", "bundled hps-all", "all", "small slakh2100"}
-    assert raters["all"].modes == ("both",)
-    assert raters["control"].hash == checkpoint_hash("control")
+    metrics, _ = lineup.open_all(list(rows.values()))
+    assert set(metrics) == {"control", "bundled", "bundled hps-all", "all", "small slakh2100"}
+    assert metrics["all"].modes == ("both",)
+    assert metrics["control"].hash == checkpoint_hash("control")
 
 
 def test_a_broken_checkpoint_becomes_a_row_that_says_so(tmp_path):
     folder = tiny_checkpoint(tmp_path / "models" / "hps-all" / "checkpoint")
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    raters, rows = lineup.open_all(lineup.find(tmp_path))
-    assert "hps-all" not in raters
+    metrics, rows = lineup.open_all(lineup.find(tmp_path))
+    assert "hps-all" not in metrics
     assert "cut off or damaged" in next(e.missing for e in rows if e.name == "hps-all")
 
 
 @pytest.mark.parametrize("arguments", [("checkpoint", None), (None, "released")])
 def test_a_path_that_is_named_and_not_there_is_an_error(arguments, tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint; the parameter"):
-        lineup.find(tmp_path, *(name and tmp_path / name for name in arguments))
+        lineup.check(*(name and tmp_path / name for name in arguments))
 
 
 def test_released_weights_come_from_a_file_or_a_folder(tmp_path):
     folder = tmp_path / "authors"
     folder.mkdir()
     with pytest.raises(FileNotFoundError, match=r"holds no \.ckpt file"):
-        lineup.find(tmp_path, None, folder)
+        lineup.check(None, folder)
     (folder / "COCOLA_HP_v1.ckpt").write_bytes(b"x")
     for given in (folder, folder / "COCOLA_HP_v1.ckpt"):
         rows = {e.name: e for e in lineup.find(tmp_path, None, given)}
         assert rows["released COCOLA_HP_v1"].paper == "HPS All"
         assert "released HPS All" not in rows
-
-
-def test_the_model_looked_at_is_yours_then_the_bundled_one_then_the_longest_trained(tmp_path):
-    entrants = lineup.find(tmp_path)
-    raters = dict.fromkeys(["control", "small hps-all", "hps-all-time", "bundled", "yours"])
-    for expected in ("yours", "bundled", "hps-all-time", "small hps-all", "control"):
-        assert lineup.main_model(raters, entrants) == expected
-        del raters[expected]

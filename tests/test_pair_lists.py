@@ -1,5 +1,6 @@
 """Frozen lists: the same for everybody, read back as they were written, and refused where the data do not fit."""
 
+import numpy as np
 import pytest
 from songs import write_songs
 
@@ -41,6 +42,15 @@ def test_few_songs_give_a_shorter_list_and_no_error(tracks):
 def test_single_pairs_have_one_stem_on_each_side(tracks):
     (specs,) = pair_lists.draw(tracks, 6, single=True).values()
     assert {(len(s.anchor), len(s.positive)) for s in specs} == {(1, 1)}
+
+
+def test_a_list_is_read_as_its_specifications_say(tracks):
+    (specs,) = pair_lists.draw(tracks, 4).values()
+    anchors, positives = pair_lists.sides(specs, tracks)
+    by_id = {track.id: track for track in tracks}
+    for spec, *pair in zip(specs, anchors, positives, strict=True):
+        for clip, names in zip(pair, (spec.anchor, spec.positive), strict=True):
+            np.testing.assert_array_equal(clip, by_id[spec.track_id].read(names, spec.start_s, 5.0))
 
 
 @pytest.mark.parametrize(

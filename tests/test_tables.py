@@ -2,13 +2,14 @@
 
 import csv
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from cocola_lib.classification import answers as classification
-from cocola_lib.classification import tables
+from cocola_lib.classification import answers, tables
 from cocola_lib.classification.lineup import Entrant
+from cocola_lib.notebook.plots import tables as plots
 from cocola_lib.notebook.runs import Run
 from cocola_lib.sampling import PairSpec
 
@@ -22,8 +23,8 @@ def accuracy():
     rng, ranks = np.random.default_rng(0), []
     for name, n in zip(SETS, (20, 7, 20), strict=True):
         specs = [PairSpec(f"t{i % 4}", float(i), ("bass",), ("drums",)) for i in range(n)]
-        ranks.append(classification.rank({"both": rng.normal(size=(n, n)) + np.eye(n)}, specs, name, "bundled"))
-    return classification.accuracy(pd.concat(ranks), [2, 8, 64])
+        ranks.append(answers.rank({"both": rng.normal(size=(n, n)) + np.eye(n)}, specs, name, "bundled"))
+    return answers.accuracy(pd.concat(ranks), [2, 8, 64])
 
 
 def test_columns_are_the_papers_sets_as_they_are_here_and_then_ones_own():
@@ -62,8 +63,8 @@ def test_a_capped_k_is_said_once_and_then_only_the_number_of_pairs(accuracy):
 
 def test_a_single_track_has_no_interval_and_says_so():
     specs = [PairSpec("t", float(i), ("bass",), ("drums",)) for i in range(4)]
-    ranks = classification.rank({"both": np.eye(4)}, specs, "my_music", "bundled")
-    table = tables.side_by_side(classification.accuracy(ranks, [2]), [HERE], ["my_music"], [2])
+    ranks = answers.rank({"both": np.eye(4)}, specs, "my_music", "bundled")
+    table = tables.side_by_side(answers.accuracy(ranks, [2]), [HERE], ["my_music"], [2])
     assert table.loc[("bundled", 2), ("my_music", "ours")] == "100.0 [one track]"
 
 
@@ -96,5 +97,24 @@ def test_latex_leaves_no_special_character_bare():
     assert "caption{5 \\% of all}" in tex
 
 
+def test_a_number_keeps_its_last_zero_in_markdown():
+    assert "70.10" in tables.markdown(pd.DataFrame({"x": ["70.10", "53.01"]}))
+
+
 def test_a_pipe_in_a_cell_does_not_end_it():
     assert "a\\|b" in tables.markdown(pd.DataFrame({"x": ["a|b"]}))
+
+
+def test_the_figure_has_the_papers_row_and_column_beside_each_of_ours(accuracy):
+    control, ours = Entrant("control", "nothing learnt"), Entrant("small all", "seconds", "All")
+    both = pd.concat([accuracy, accuracy.assign(model="control"), accuracy.assign(model="small all")])
+    figure, axes = plots.panels(2, (4, 3))
+    plots.beside_the_paper(axes, both, [control, HERE, ours, GONE])
+    labels = [[[t.get_text() for t in ticks] for ticks in (ax.get_yticklabels(), ax.get_xticklabels())] for ax in axes]
+    assert labels[0][0] == ["small all", "bundled", "control"]
+    assert labels[1][0] == ["All", "HPS All", "no such row"]
+    assert labels[0][1] == SETS
+    assert labels[1][1] == ["MUSDB18-HQ", "CocoChorales", "-"]
+    printed = np.array(axes[1].images[0].get_array().filled(np.nan))
+    assert printed[1, 0] == 93.87 and printed[0, 1] == 99.89 and np.isnan(printed[2]).all()
+    plt.close(figure)

@@ -123,6 +123,17 @@ def by_stems(ranks: pd.DataFrame, model: str, k: int = 2, mode: str = "both", mo
     return pd.DataFrame(rows)
 
 
+def worst_mistake(matrix: np.ndarray) -> tuple[int, int]:
+    """The anchor whose true partner is furthest behind, or least ahead of, its best rival: (anchor, that rival).
+
+    Args:
+        matrix: (n, n), n of 2 or more, rows = anchors, column i = the positive of anchor i.
+    """
+    rivals = np.where(np.eye(len(matrix), dtype=bool), -np.inf, np.nan_to_num(matrix, nan=-np.inf))
+    anchor = int((np.diag(matrix) - rivals.max(axis=1)).argmin())
+    return anchor, int(rivals[anchor].argmax())
+
+
 def mistakes(matrix: np.ndarray, specs: Sequence[PairSpec], test_set: str, model: str) -> pd.DataFrame:
     """Every comparison of a true partner with a rival, counted by their classes: which pairs are mistaken?
 
@@ -136,7 +147,7 @@ def mistakes(matrix: np.ndarray, specs: Sequence[PairSpec], test_set: str, model
     """
     n = len(specs)
     tracks = np.array([s.track_id for s in specs])
-    anchor, positive = (np.array([class_of_mix(side) for side in sides]) for sides in _sides(specs))
+    anchor, positive = (np.array([class_of_mix(getattr(s, side)) for s in specs]) for side in ("anchor", "positive"))
     i, j = np.nonzero(~np.eye(n, dtype=bool))
     frame = pd.DataFrame({"track": tracks[i], "anchor": anchor[i], "true": positive[i], "rival": positive[j]})
     frame["where"] = np.where(tracks[i] == tracks[j], "same song", "another song")
@@ -145,10 +156,6 @@ def mistakes(matrix: np.ndarray, specs: Sequence[PairSpec], test_set: str, model
     return counts.assign(test_set=test_set, model=model)[
         ["test_set", "model", "track", "anchor", "true", "rival", "where", "n", "lost"]
     ]
-
-
-def _sides(specs: Sequence[PairSpec]):
-    return [s.anchor for s in specs], [s.positive for s in specs]
 
 
 def mistake_rates(counts: pd.DataFrame, by: Sequence[str], seed: int = 0) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from cocola_lib.scoring import Scorer
 from cocola_lib.training import small_models
 from cocola_lib.training.recipes import RECIPES
 
-CONTROL, BUNDLED, PAPER_ENCODER = "control", "bundled", "bundled hps-all"
+CONTROL, BUNDLED, PAPER_ENCODER, YOURS = "control", "bundled", "bundled hps-all", "yours"
 PAPER_ROWS = {  # recipe -> the paper's row of Table I
     "moisesdb": "MoisesDB",
     "slakh2100": "Slakh2100",
@@ -41,10 +41,6 @@ class Entrant:
     checkpoint: Path | None = None
     missing: str = ""
 
-    def open(self):
-        """The `Scorer` of this row."""
-        return Scorer(self.checkpoint)
-
 
 def find(
     run_dir: str | Path, checkpoint: str | Path | None = None, released: str | Path | None = None
@@ -55,42 +51,28 @@ def find(
         run_dir: whose `models/` hold what notebook 02 or `cocola train` trained, and the small models.
         checkpoint: one more model.
         released: a released `.ckpt`, or a folder of them.
-
-    Raises:
-        FileNotFoundError: see `check`.
     """
-    check(checkpoint, released)
     models = Path(run_dir) / "models"
-    rows = _bundled()
-    if checkpoint:
-        rows.append(Entrant("yours", "the parameter `checkpoint`", "", locate(checkpoint)))
-    for name in RECIPES:
-        if (models / name / "checkpoint").is_dir():
-            rows.append(_trained(name, models / name / "checkpoint"))
-    for name in small_models.NAMES:
-        folder = models / f"{small_models.PREFIX}{name}" / "checkpoint"
-        here = folder.is_dir()
-        missing = "" if here else "its data set is not here: `cocola data list`"
-        rows.append(
-            Entrant(f"small {name}", "seconds of training", PAPER_ROWS[name], folder if here else None, missing)
-        )
-    for name in PAPER_ROWS:
-        if not (models / name / "checkpoint").is_dir():
-            rows.append(_trained(name, None))
-    return rows + _released(released)
-
-
-def _bundled() -> list[Entrant]:
+    trained = [_of_run(models / name, name, "trained in this run", f"`cocola train {name}`") for name in RECIPES]
+    how = "its data set is not here: `cocola data list`"
+    small = [_of_run(models / f"{small_models.PREFIX}{n}", n, "seconds of training", how) for n in small_models.NAMES]
     return [
         Entrant(CONTROL, "chroma and onsets, nothing learnt", "", scoring.CONTROL),
         Entrant(BUNDLED, "comes with the library", "HPS All", scoring.BUNDLED),
         Entrant(PAPER_ENCODER, "likewise, the paper's encoder", "HPS All", scoring.BUNDLED_PAPER),
+        *([Entrant(YOURS, "the parameter `checkpoint`", "", locate(checkpoint))] if checkpoint else []),
+        *(entrant for entrant in trained if not entrant.missing),
+        *(replace(entrant, name=f"small {entrant.name}") for entrant in small),
+        *(entrant for entrant in trained if entrant.missing and entrant.paper),
+        *_released(released),
     ]
 
 
-def _trained(name: str, folder: Path | None) -> Entrant:
-    missing = "" if folder else f"`cocola train {name}`"
-    return Entrant(name, "trained in this run", PAPER_ROWS.get(name, ""), folder, missing)
+def _of_run(folder: Path, recipe: str, about: str, how: str) -> Entrant:
+    """A model that a run trains, or `how` to get it."""
+    checkpoint = folder / "checkpoint"
+    here = checkpoint.is_dir()
+    return Entrant(recipe, about, PAPER_ROWS.get(recipe, ""), checkpoint if here else None, "" if here else how)
 
 
 def _released(path: str | Path | None) -> list[Entrant]:
@@ -115,24 +97,18 @@ def check(checkpoint: str | Path | None, released: str | Path | None) -> None:
         raise FileNotFoundError(f"{released}: holds no .ckpt file; `released` is one, or a folder of them")
 
 
-def open_all(entrants: list[Entrant]) -> tuple[dict[str, object], list[Entrant]]:
+def open_all(entrants: list[Entrant]) -> tuple[dict[str, Scorer], list[Entrant]]:
     """Open the models that are here; one that cannot be read becomes a missing row that says why.
 
     Returns:
-        (name -> rater; the entrants, those that failed marked as missing).
+        (name -> scorer; the entrants, those that failed marked as missing).
     """
-    raters, rows = {}, []
+    metrics, rows = {}, []
     for entrant in entrants:
         if not entrant.missing:
             try:
-                raters[entrant.name] = entrant.open()
+                metrics[entrant.name] = Scorer(entrant.checkpoint)
             except (ValueError, FileNotFoundError) as error:
                 entrant = replace(entrant, checkpoint=None, missing=str(error))
         rows.append(entrant)
-    return raters, rows
-
-
-def main_model(raters: dict[str, object], entrants: list[Entrant]) -> str:
-    """The row to look at closely: yours, the bundled one, else one trained in this run, else a small one."""
-    order = ["yours", BUNDLED, "hps-all-time", *RECIPES, "small hps-all", *(e.name for e in entrants)]
-    return next(name for name in order if name in raters)
+    return metrics, rows

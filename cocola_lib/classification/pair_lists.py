@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cocola_lib.data.stems import Track
@@ -68,6 +69,13 @@ def read(path: str | Path, tracks: Sequence[Track]) -> list[PairSpec]:
             raise ValueError(f"{path}, line {line}: starts at {row.start_s} s, the track ends at {track.duration_s} s")
         specs.append(PairSpec(row.track_id, float(row.start_s), *sides))
     return specs
+
+
+def sides(specs: Sequence[PairSpec], tracks: Sequence[Track]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Read the audio of a list: its anchors and its positives, (80000,) float32 at 16 kHz each."""
+    sampler = WindowSampler(tracks)
+    pairs = [sampler.audio(spec) for spec in specs]
+    return [anchor for anchor, _ in pairs], [positive for _, positive in pairs]
 
 
 def fingerprint(specs: Sequence[PairSpec]) -> str:

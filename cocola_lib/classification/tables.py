@@ -79,22 +79,20 @@ def _cell(row, entrant: Entrant, is_here: bool, said: bool) -> str:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """A frame as a Markdown table; the levels of columns are joined by a comma."""
-    flat = _flat(frame)
-    lines = [list(flat.columns), ["---"] * flat.shape[1], *flat.astype(str).to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+    """A frame of text as a Markdown table; the levels of columns are joined by a comma."""
+    cells = _flat(frame).map(lambda cell: str(cell).replace("|", "\\|"))
+    return cells.to_markdown(index=False, disable_numparse=True) + "\n"  # 93.70 keeps its 0
 
 
 def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
     """A frame as a LaTeX table with booktabs rules (`\\usepackage{booktabs, multirow}`)."""
     plain = frame.map(lambda cell: str(cell).replace("`", ""))
-    many = isinstance(frame.columns, pd.MultiIndex)
     return plain.to_latex(
         escape=True,
         caption=caption.replace("%", "\\%").replace("&", "\\&"),
         label=label,
         column_format="l" * frame.index.nlevels + "r" * frame.shape[1],
-        multicolumn_format="c" if many else None,
+        multicolumn_format="c",
     )
 
 

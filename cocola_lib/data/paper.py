@@ -10,16 +10,16 @@ MINIATURE_OF = {  # the miniature that stands in for each data set, in the order
 }
 HELD_OUT = ("MUSDB18-HQ", MINIATURE_OF["MUSDB18-HQ"])  # never trained on, as in the paper
 
-# model, features, K: accuracy in % on the test sets above
+# model, K: accuracy in % on the test sets above
 _ACCURACY = (
-    ("MoisesDB", "mel", 2, 52.56, 53.01, 51.22, 60.32),
-    ("Slakh2100", "mel", 2, 53.06, 53.58, 53.78, 59.35),
-    ("CocoChorales", "mel", 2, 70.10, 61.48, 67.50, 99.78),
-    ("All", "mel", 2, 90.43, 93.06, 90.06, 99.89),
-    ("HPS All", "hps", 2, 93.87, 93.67, 94.27, 99.68),
-    ("HPS All", "hps", 8, 78.02, 73.68, 79.72, 98.27),
-    ("HPS All", "hps", 16, 70.32, 62.17, 72.62, 96.67),
-    ("HPS All", "hps", 64, 54.33, 34.04, 59.35, 90.67),
+    ("MoisesDB", 2, 52.56, 53.01, 51.22, 60.32),
+    ("Slakh2100", 2, 53.06, 53.58, 53.78, 59.35),
+    ("CocoChorales", 2, 70.10, 61.48, 67.50, 99.78),
+    ("All", 2, 90.43, 93.06, 90.06, 99.89),
+    ("HPS All", 2, 93.87, 93.67, 94.27, 99.68),
+    ("HPS All", 8, 78.02, 73.68, 79.72, 98.27),
+    ("HPS All", 16, 70.32, 62.17, 72.62, 96.67),
+    ("HPS All", 64, 54.33, 34.04, 59.35, 90.67),
 )
 
 _TABLE_3_COLUMNS = ("data", "system", "FAD CLAP", "FAD EnCodec", "FAD VGGish", "P+H", "P", "H")
@@ -41,11 +41,11 @@ MOS_PEARSON_R = 0.54  # Sec. V-C: COCOLA Score against MOS, 41 listeners, rating
 
 
 def accuracy() -> pd.DataFrame:
-    """Tables I and II, tidy: model, features, k, test_set, accuracy (in %)."""
-    wide = pd.DataFrame(_ACCURACY, columns=["model", "features", "k", *MINIATURE_OF])
-    return wide.melt(["model", "features", "k"], var_name="test_set", value_name="accuracy")
+    """Tables I and II, tidy: model, k, test_set, accuracy (in %). Used by notebook 03 and the README."""
+    wide = pd.DataFrame(_ACCURACY, columns=["model", "k", *MINIATURE_OF])
+    return wide.melt(["model", "k"], var_name="test_set", value_name="accuracy")
 
 
 def accompaniment() -> pd.DataFrame:
-    """Table III: data, system, three FADs (lower is better), COCOLA Scores P+H, P, H (higher is better)."""
+    """Table III: data, system, three FADs (lower is better), COCOLA Scores (higher is better). Used by notebook 04."""
     return pd.DataFrame(_TABLE_3, columns=_TABLE_3_COLUMNS)

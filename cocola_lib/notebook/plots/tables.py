@@ -1,12 +1,80 @@
-"""Figures of notebook 03: heat maps of accuracy, paired differences, mistakes by class, number of stems."""
+"""Figures of notebook 03: Eq. 4 by drawing, heat maps of accuracy, paired differences, mistakes, number of stems."""
 
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from cocola_lib.classification.lineup import PAPER_ROWS, Entrant
+from cocola_lib.classification.tables import test_sets
+from cocola_lib.data import paper
 from cocola_lib.data.stem_classes import CLASSES
 from cocola_lib.notebook.plots import CHANCE, PALETTE
+
+
+def panels(n: int, size: tuple[float, float], columns: int | None = None, **options):
+    """A figure of n panels, row by row.
+
+    Args:
+        n: panels; what the last row has left over stays empty.
+        size: of one panel, in inches.
+        columns: of panels; None puts all of them into one row.
+        options: of `plt.subplots`, such as sharey.
+
+    Returns:
+        (figure, list of n axes).
+    """
+    columns = columns or n
+    rows = -(-n // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(size[0] * columns, size[1] * rows), layout="constrained", squeeze=False, **options
+    )
+    for ax in axes.flat[n:]:
+        ax.remove()
+    return figure, list(axes.flat[:n])
+
+
+def running_mean(ax, shares: Sequence[float], exact: float, title: str) -> None:
+    """The mean of Eq. 4 over more and more drawn batches, with its 95 % interval, and the value that it approaches.
+
+    Args:
+        shares: per batch, the share of anchors that find their own positive.
+        exact: the average over all batches, from the closed form.
+    """
+    x, n = np.asarray(shares, dtype=float), np.arange(1, len(shares) + 1)
+    mean = np.cumsum(x) / n
+    error = 1.96 * np.sqrt(np.maximum(np.cumsum(x**2) / n - mean**2, 0) / n)
+    ax.fill_between(n, 100 * (mean - error), 100 * (mean + error), alpha=0.25, color=PALETTE[0])
+    ax.plot(n, 100 * mean, color=PALETTE[0], label="drawn batches, with 95 % interval")
+    ax.axhline(100 * exact, color=PALETTE[3], linestyle="--", label="all batches, closed form")
+    ax.set(xscale="log", xlim=(10, len(x)), title=title)
+    ax.set(xlabel="batches drawn", ylabel="accuracy, Eq. 4 (%)", ylim=(100 * exact - 15, min(100 * exact + 15, 102)))
+    ax.legend(loc="lower right")
+
+
+def beside_the_paper(axes, accuracy: pd.DataFrame, entrants: Sequence[Entrant], k: int = 2) -> None:
+    """Table I as two heat maps with the same rows and columns: ours, and the paper's row and test set beside it.
+
+    Args:
+        axes: two.
+        accuracy: from `answers.accuracy`.
+        entrants: their order and their rows in the paper; the paper's order comes first, then what the paper has not.
+    """
+    found = accuracy[(accuracy["mode"] == "both") & (accuracy["k"] == k)]
+    order = list(PAPER_ROWS.values())
+    rows = [e for e in entrants if e.name in set(found["model"])]
+    rows.sort(key=lambda e: order.index(e.paper) if e.paper else len(order))
+    here = found["test_set"].unique()
+    columns = {name: theirs or "-" for name, theirs in test_sets(list(here)).items() if name in here}
+    ours = found.pivot(index="model", columns="test_set", values="accuracy") * 100
+    heat_map(axes[0], ours.loc[[e.name for e in rows], list(columns)], "ours, on what is here", vmin=50, vmax=100)
+    printed = paper.accuracy().query("k == @k").pivot(index="model", columns="test_set", values="accuracy")
+    printed = printed.reindex(
+        index=[e.paper or "no such row" for e in rows], columns=[theirs or "-" for theirs in columns.values()]
+    )
+    label = f"accuracy at K = {k} (%)"
+    heat_map(axes[1], printed, "the paper's row beside it, on the real data", label, vmin=50, vmax=100)
 
 
 def heat_map(ax, grid: pd.DataFrame, title: str, label: str = "", notes: pd.DataFrame | None = None, **colours) -> None:
