@@ -42,7 +42,7 @@ def executed(tmp_path):
     sources, folder = tmp_path / "notebooks", tmp_path / "reference"
     for path in (sources, folder):
         path.mkdir()
-    for name in ("00_start_here.ipynb", "05_mos_analysis.ipynb"):
+    for name in ("00_start_here.ipynb", "07_mos_analysis.ipynb"):
         shutil.copy(NOTEBOOKS / name, sources)
         content = json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))
         injected = {"cell_type": "code", "metadata": {"tags": ["injected-parameters"]}, "source": ["profile = 'quick'"]}
@@ -60,11 +60,11 @@ def test_outputs_and_injected_parameters_do_not_make_a_copy_old(executed):
 @pytest.mark.parametrize("kind", ["code", "markdown"])
 def test_one_changed_cell_makes_a_copy_old(executed, kind):
     sources, folder = executed
-    path = sources / "05_mos_analysis.ipynb"
+    path = sources / "07_mos_analysis.ipynb"
     content = json.loads(path.read_text(encoding="utf-8"))
     next(c for c in content["cells"] if c["cell_type"] == kind)["source"].append("\nanother line")
     path.write_text(json.dumps(content), encoding="utf-8")
-    assert reference.stale(sources, folder) == ["05_mos_analysis.ipynb"]
+    assert reference.stale(sources, folder) == ["07_mos_analysis.ipynb"]
 
 
 def test_a_notebook_that_was_not_executed_is_named(executed):
@@ -115,7 +115,7 @@ def test_what_stands_beside_the_bundled_weights_was_measured_with_them(name, tab
 
 
 def entries_of_now():
-    """The results of a run as notebooks 02 to 05 store them, numbers made up."""
+    """The results of a run as notebooks 02 to 07 store them, numbers made up."""
     accuracy = [
         {"test_set": name, "model": model, "mode": "P+H", "k": k, "k_used": min(k, n), "accuracy": 0.5 + i / 100}
         for name, n in zip(paper.MINIATURE_OF.values(), (40, 7, 128, 128), strict=True)
@@ -142,8 +142,9 @@ def entries_of_now():
     results = {
         "02_training": {"last_train_loss": 0.5, "log_k": 2.77},
         "03_classification_tables": {"main": "bundled", "accuracy": accuracy, "differences": differences},
-        "04_accompaniment_evaluation": {"summary": summary, "expected": expected},
-        "05_mos_analysis": {"simulated": True, "correlations": [{"r": 0.4, "r_low": 0.3, "r_high": 0.5}]},
+        "04_accompaniment_evaluation": {"summary": summary},
+        "05_what_the_score_hears": {"expected": expected},
+        "07_mos_analysis": {"simulated": True, "correlations": [{"r": 0.4, "r_low": 0.3, "r_high": 0.5}]},
     }
     return {name: {"results": found, "provenance": origin} for name, found in results.items()}
 
@@ -163,13 +164,17 @@ def test_the_readme_has_the_small_models_beside_the_papers_rows_and_no_capped_k(
 
 
 def test_the_readme_says_which_goals_the_bundled_model_misses_and_where_it_is_above_the_control():
-    raters = ("model", "control", "model - control")
-    figures = {"value": 0.089, "low": 0.022, "high": 0.157}
-    outside = pd.DataFrame({"k": 8, "rater": rater, "n": 89} | figures for rater in raters)
+    rows = ("model", "control", "model - control")
+    figures = {"value": 0.089, "low": 0.022, "high": 0.157, "checkpoint": "c0ffee"}
+    outside = pd.DataFrame({"k": 8, "rater": row, "n": 89} | figures for row in rows)
+    holds = {"mini-slakh2100": (72, 72, 72, 0), "mini-cocochorales": (72, 36, 16, 24)}
     songs = pd.DataFrame(
-        {"test_set": "mini-slakh2100", "k": k, "rater": rater, "n_songs": n} | figures
-        for rater in raters
-        for k, n in ((8, 72), (64, 48))
+        {"test_set": name, "k": k, "rater": row}
+        | dict(zip(("n_tracks", "n_songs", "n_tunes", "n_known"), held, strict=True))
+        | figures
+        for row in rows
+        for name, held in holds.items()
+        for k in (8, 64)
     )
     asked = {"expectation": "beats itself transposed", "mode": "both", "low": 0.9, "high": 0.99}
     responses = pd.DataFrame(
@@ -184,14 +189,16 @@ def test_the_readme_says_which_goals_the_bundled_model_misses_and_where_it_is_ab
     assert f"| cost of pitch | harmonic - percussive | >= 0% | {between}" in lines
     assert not any("transposed by 1" in line for line in lines)  # nothing is demanded there
     assert "| mini-musdb18hq | +1.0 [-0.2, +3.0] | +1.0 [-0.2, +3.0] | - |" in lines
-    assert "| music from outside | - | +8.9 [+2.2, +15.7] | - |" in lines
+    assert "| music from outside, 89 excerpts | - | +8.9 [+2.2, +15.7] | - |" in lines
     assert "| mini-slakh2100, 72 more songs | - | +8.9 [+2.2, +15.7] | +8.9 [+2.2, +15.7] |" in lines
+    names = {line.split(" |")[0] for line in lines}
+    assert "| mini-cocochorales, 72 performances of 36 songs (24 known) on 16 tunes" in names
 
 
 def test_ratings_of_people_are_not_called_simulated():
     entries = entries_of_now()
     assert "**simulated** ratings: 0.40 [0.30, 0.50]" in reference.table(entries)
-    entries["05_mos_analysis"]["results"]["simulated"] = False
+    entries["07_mos_analysis"]["results"]["simulated"] = False
     assert "simulated" not in reference.table(entries)
 
 

@@ -18,16 +18,13 @@ from cocola_lib.classification.lineup import CONTROL, PAPER_ENCODER, PAPER_ROWS
 from cocola_lib.data import paper
 from cocola_lib.features import MODE_LABELS
 from cocola_lib.files import REPO
+from cocola_lib.notebook.verdicts import more_songs
 from cocola_lib.scoring import BUNDLED
 
 FOLDER = REPO / "outputs" / "reference"
 RESULTS = FOLDER / "results.json"
 README = REPO / "README.md"
-OUTSIDE, RESPONSES = (
-    "outside.csv",
-    "responses.csv",
-)  # beside the weights, from python -m cocola_lib.workshop.families outside
-SONGS = "songs.csv"  # likewise, families songs
+OUTSIDE, RESPONSES, SONGS = "outside.csv", "responses.csv", "songs.csv"  # beside the weights, see families
 MODEL = "model"  # its name in those tables
 MAX_MB = 15  # of everything that is committed, so that a clone stays small
 NOT_COMMITTED = ("models", "embeddings", "listening")
@@ -162,7 +159,7 @@ def _accompaniment(entries: dict) -> list[tuple]:
 
 
 def _ratings(entries: dict) -> list[tuple]:
-    notebook = "05_mos_analysis"
+    notebook = "07_mos_analysis"
     results = entries[notebook]["results"]
     r = results["correlations"][0]
     whose = "**simulated** ratings" if results["simulated"] else "ratings"
@@ -180,7 +177,7 @@ def bundled(entries: dict, outside: pd.DataFrame, responses: pd.DataFrame, songs
     """
     lines = ["| expected | mode | goal | test songs | met | music from outside | met |", "|---" * 7 + "|"]
     apart = responses[responses["rater"] == MODEL].set_index(["expectation", "mode"])
-    for row in entries["04_accompaniment_evaluation"]["results"]["expected"]:
+    for row in entries["05_what_the_score_hears"]["results"]["expected"]:
         if row["target"]:
             here = apart.loc[(row["expectation"], row["mode"]), :]
             cells = _measured(row, row["mode"]) + _measured(here, row["mode"])
@@ -190,11 +187,8 @@ def bundled(entries: dict, outside: pd.DataFrame, responses: pd.DataFrame, songs
     lines += ["", "| accuracy minus the control's, in points | " + " | ".join(f"K = {k}" for k in ks) + " |"]
     lines += ["|---" * 4 + "|"]
     found = pd.DataFrame(entries["03_classification_tables"]["results"]["differences"])
-    found = found[(found["a"] == _main(entries)) & (found["b"] == CONTROL)].rename(columns={"difference": "value"})
-    n_songs = songs.groupby("test_set")["n_songs"].transform("max").astype(str)
-    more = songs.assign(test_set=songs["test_set"] + ", " + n_songs + " more songs")
-    rest = pd.concat([more, outside.assign(test_set="music from outside")])
-    for name, rows in pd.concat([found, rest[rest["rater"] == f"{MODEL} - {CONTROL}"]]).groupby("test_set", sort=False):
+    found = found[(found["a"] == _main(entries)) & (found["b"] == CONTROL)]
+    for name, rows in pd.concat([found, more_songs(songs, outside, ks)]).groupby("test_set", sort=False):
         lines.append(f"| {name} | " + " | ".join(_points(rows[rows["k"] == k]) for k in ks) + " |")
     return "\n".join(lines)
 
@@ -208,7 +202,7 @@ def _measured(row, mode) -> list[str]:
 def _points(rows: pd.DataFrame) -> str:
     if rows.empty:
         return "-"
-    value, low, high = (100 * rows.iloc[0][name] for name in ("value", "low", "high"))
+    value, low, high = (100 * rows.iloc[0][name] for name in ("difference", "low", "high"))
     return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
