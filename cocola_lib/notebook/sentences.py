@@ -7,3 +7,15 @@ def percent(value: float, low: float, high: float) -> str:
     """An accuracy and its interval for a sentence: "97 % [94, 99]"; a single track gives no interval."""
     interval = "no interval: one track" if np.isnan(low) else f"{100 * low:.0f}, {100 * high:.0f}"
     return f"{100 * value:.0f} % [{interval}]"
+
+
+def score(value: float, low: float, high: float) -> str:
+    """A score and its interval: "1.70 [0.99, 2.41]"; "no score" for NaN, and no interval for a single track."""
+    if np.isnan(value):
+        return "no score"
+    return f"{value:.2f}" + ("" if np.isnan(low) else f" [{low:.2f}, {high:.2f}]")
+
+
+def counted(n: int, one: str, several: str = "") -> str:
+    """A number with its noun: "1 listener", "3 listeners"."""
+    return f"{n} {one if n == 1 else several or one + 's'}"
