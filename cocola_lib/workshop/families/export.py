@@ -21,37 +21,40 @@ CARD, TABLE = "README.md", "log.csv"
 CALIBRATION_PAIRS = 96  # per miniature, of its validation split
 
 ABOUT = {
-    "hps-all-time": """Features of the paper (HPS, two channels of 64 mel bands); backbone `columns`, head `musical`:
-  512 numbers, of which 320 keep rhythm, 180 harmony and 12 key (`cocola_lib/backbones.py`, `cocola_lib/heads.py`).
-  What `Scorer()` uses. Beside Eq. 3 it was asked for the pitch classes that sound.""",
+    "hps-all-time": """The paper's features (HPS, two channels of 64 mel bands), with a backbone and a head of ours,
+  `columns` and `musical` (`cocola_lib/models/backbones.py`, `cocola_lib/models/heads.py`): 512 numbers, of which 320
+  keep rhythm, 180 harmony and 12 the key. `Scorer()` uses it. Beside Eq. 3, it was taught to name the pitch classes
+  that sound.""",
     "hps-all": """The paper's: HPS features, EfficientNet-B0 with average pooling, 512 numbers, a free W. The
-  first batch set its projection (mean 0, deviation 1 in every dimension); W began as 0.01 I. Its first stages began
-  from a B0 that was tapped at steps of 80 ms (`hps-all-stem`). For {early:.0f} of its minutes they were kept as
-  they were, it heard half the time resolution, and was asked for the pitch classes that sound{taught}.
-  For the rest, Eq. 3 alone.""",
+  first batch set its projection (mean 0, deviation 1 in every dimension), and W began as 0.01 I. Its first stages come
+  from a B0 that was tapped at steps of 80 ms (`hps-all-stem`). For {early:.0f} of its minutes they were kept fixed,
+  the model heard half the time resolution, and it was taught to name the pitch classes that sound{taught}.
+  For the rest it was taught with Eq. 3 alone.""",
 }
-TAUGHT = " and for the\n  similarities that the checkpoint {} gives, divided by {:g}"
-BROKEN = """Each as it is, transposed, and some at
-  another tempo; windows late by part of a beat or by 70 to 180 ms: negatives in which one thing is wrong, which must be
-  beaten by a margin of {margin:g} more than strangers are. """
+TAUGHT = " and to give\n  the similarities that the checkpoint {} gives, divided by {:g}"
+BROKEN = """Each was
+  rendered as it is, transposed, and sometimes at another tempo; windows were also delayed by part of a beat or by 70 to
+  180 ms. To the true partner these are negatives in which one thing is wrong: it had to beat them by a margin of {margin:g}
+  more than it had to beat strangers. """
 BLENDED = "These weights are the mean of the training's and of those of the checkpoint {blend}."
 CARD_TEXT = """# {model}
 
 Scores whether two sub-mixes belong together. {parameters:.1f} million parameters, {size:.1f} MB in float16.
 
 - **Model.** {about}
-- **Training.** {steps:,} steps of {k} windows, {minutes:.0f} minutes on two CPU cores, {parts} part(s); Eq. 3 in both
-  directions over the windows of one mask. `python -m cocola_lib.workshop.families` makes all of it.{note}
+- **Training.** {steps:,} steps of {k} windows, {minutes:.0f} minutes on two CPU cores, in {parts} session(s), with
+  Eq. 3 in both directions over the windows that share a channel mask. `python -m cocola_lib.workshop.families` makes the
+  excerpts and the model.{note}
 - **What it heard.** {families:,} excerpts of 13 s ({sources}), rendered from notes with the soundfonts
   TimGM6mb and FluidR3 GM: the project's own band (styles of the training split), Bach chorales (training split), works
-  by people from music21's corpus, and accompaniments by MMA. {broken}Sub-mixes
-  up to 20 ms early or late; speed, gain, equaliser, drive, room and noise at random.
-- **What it cannot know.** No recording of a person, no voice, no lyrics, no electronic production: all it heard is
-  General MIDI at 16 kHz. It hears whether pitches and onsets fit, not whether a part is well played or fits in style.
-  Scores of this checkpoint cannot be compared with those of another; use the calibrated reading.
+  by other composers from music21's corpus, and accompaniments by MMA. {broken}Sub-mixes
+  were up to 20 ms early or late; speed, gain, equaliser, drive, room and noise were drawn at random.
+- **What it cannot know.** It has heard no recording of a person, no voice, no lyrics and no electronic production:
+  all of it was General MIDI at 16 kHz. It hears whether pitches and onsets fit, not whether a part is well played or
+  fits in style. Scores of this checkpoint cannot be compared with those of another; use the calibrated reading.
 - **Calibration.** {calibration}.
-- **Licence.** MIT, as the code. The soundfonts are free software; MMA (GPL) was used as a program; the works are in
-  the public domain.
+- **Licence.** MIT, as the code. The soundfonts are free software; MMA (GPL) was only run as a program; the works are
+  in the public domain.
 - **Seed** {seed}; weights {hash}.
 """
 

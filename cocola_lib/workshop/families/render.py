@@ -149,7 +149,7 @@ def _synth(font):
     import soxr
 
     if not Path(font).is_file():
-        raise FileNotFoundError(f"{font}: no such soundfont; install it (README, the bundled model)")
+        raise FileNotFoundError(f"{font}: no such soundfont; install it (CONTRIBUTING, the bundled models)")
     dry = {"synth.reverb.active": 0, "synth.chorus.active": 0, "synth.cpu-cores": 1}
     synth = fluidsynth.Synth(samplerate=float(SYNTH_RATE), gain=0.5, **dry)
     loaded = synth.sfload(font)
