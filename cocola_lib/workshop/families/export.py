@@ -34,8 +34,8 @@ ABOUT = {
 TAUGHT = " and to give\n  the similarities that the checkpoint {} gives, divided by {:g}"
 BROKEN = """Each was
   rendered as it is, transposed, and sometimes at another tempo; windows were also delayed by part of a beat or by 70 to
-  180 ms. To the true partner these are negatives in which one thing is wrong: it had to beat them by a margin of {margin:g}
-  more than it had to beat strangers. """
+  180 ms. To the true partner these are negatives in which one thing is wrong: it had to beat them by a margin of
+  {margin:g} more than it had to beat strangers. """
 BLENDED = "These weights are the mean of the training's and of those of the checkpoint {blend}."
 CARD_TEXT = """# {model}
 
@@ -43,8 +43,8 @@ Scores whether two sub-mixes belong together. {parameters:.1f} million parameter
 
 - **Model.** {about}
 - **Training.** {steps:,} steps of {k} windows, {minutes:.0f} minutes on two CPU cores, in {parts} session(s), with
-  Eq. 3 in both directions over the windows that share a channel mask. `python -m cocola_lib.workshop.families` makes the
-  excerpts and the model.{note}
+  Eq. 3 in both directions over the windows that share a channel mask. `python -m cocola_lib.workshop.families` makes
+  the excerpts and the model.{note}
 - **What it heard.** {families:,} excerpts of 13 s ({sources}), rendered from notes with the soundfonts
   TimGM6mb and FluidR3 GM: the project's own band (styles of the training split), Bach chorales (training split), works
   by other composers from music21's corpus, and accompaniments by MMA. {broken}Sub-mixes
