@@ -1,0 +1,162 @@
+"""What notebooks 00 and 01 say about what they measured: sentences and tables made of data, for the end of a cell."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+
+from cocola_lib.data.audio import WINDOW_S
+from cocola_lib.data.stems import Track
+from cocola_lib.features import MODE_LABELS
+from cocola_lib.notebook.sentences import percent
+from cocola_lib.sampling import PairSpec
+
+MINIATURE = "mini-"  # how the name of a miniature data set begins
+
+
+# ------------------------------------------------------------------ 00
+def the_music(tracks: Sequence[Track]) -> Markdown:
+    """Where the music comes from, and how much of it there is."""
+    minutes = sum(track.duration_s for track in tracks) / 60
+    return Markdown(
+        f"The music comes from **{', '.join(sorted({track.dataset for track in tracks}))}**: {len(tracks)} tracks, "
+        f"{minutes:.0f} minutes in all, each given as separate stems."
+    )
+
+
+def the_answer(specs: Sequence[PairSpec], other: int) -> Markdown:
+    """The answer to the first question, folded up: window 0 against the window `other`."""
+    same = specs[other].track_id == specs[0].track_id
+    elsewhere = "another window of the same track" if same else "another track"
+    return Markdown(
+        "<details><summary>The answer</summary>Candidate 1 is from the same window as the anchor. "
+        f"Candidate 2 is from {elsewhere}: where its notes and beats fit, they do so by chance.</details>"
+    )
+
+
+def the_choice(scores: dict[str, np.ndarray], other: int, name: str) -> Markdown:
+    """Which of the first question's candidates a scorer picks: mode -> (n, n) scores of windows."""
+    by_mode = [f"{MODE_LABELS[mode]} {s[0, 0]:+.2f} against {s[0, other]:+.2f}" for mode, s in scores.items()]
+    right = scores["both"][0, 0] > scores["both"][0, other]
+    return Markdown(
+        f"The true accompaniment against the other one: {', '.join(by_mode)}. "
+        f"By {MODE_LABELS['both']}, the {name} picks the {'right' if right else '**wrong**'} one."
+    )
+
+
+def what_scores_say(true: np.ndarray, random: np.ndarray, table: pd.DataFrame, name: str) -> Markdown:
+    """What notebook 00 found.
+
+    Args:
+        true, random: (n,) and (m,) scores of pairs.
+        table: from `evaluation.accuracy_table`, with a column "scorer" that holds `name` and "control".
+        name: of the scorer.
+    """
+    largest = table[table["k"] == table["k"].max()]
+    found = {row.scorer: percent(row.accuracy, row.low, row.high) for row in largest.itertuples()}
+    share = np.mean(true > np.quantile(random, 0.95))
+    return Markdown(
+        f"- Coherence can be heard within seconds, and it can be measured: the median true pair scores "
+        f"{np.median(true):.1f}, the median random pair {np.median(random):.1f}.\n"
+        f"- A single score is a clue, not a proof. The threshold that 5 % of the random pairs exceed is exceeded by "
+        f"{100 * share:.0f} % of the true pairs.\n"
+        f"- The more candidates there are, the likelier it is that a wrong one scores high by chance. Among "
+        f"{largest['k'].iloc[0]} candidates, the {name} picks the true one in {found[name]} of cases, and the control "
+        f"in {found['control']}. So we report means over many pairs, with intervals, and say what K is."
+    )
+
+
+# ------------------------------------------------------------------ 01
+def overview(tracks: Sequence[Track]) -> pd.DataFrame:
+    """Tracks, minutes and stems per track of every data set and split."""
+    rows = [
+        {"data set": t.dataset, "split": t.split, "minutes": t.duration_s / 60, "stems": len(t.stems)} for t in tracks
+    ]
+    columns = {"tracks": ("stems", "size"), "minutes": ("minutes", "sum"), "stems_per_track": ("stems", "mean")}
+    return pd.DataFrame(rows).groupby(["data set", "split"]).agg(**columns).reset_index()
+
+
+def who_made_it(tracks: Sequence[Track]) -> Markdown:
+    """Whether the data are miniatures, which nobody recorded."""
+    names = sorted({t.dataset for t in tracks if t.dataset.startswith(MINIATURE)})
+    if not names:
+        return Markdown("There are no miniatures here: these are your own files.")
+    return Markdown(
+        f"**Made on this machine, not recorded by anyone:** {', '.join(names)}. They have the layouts of the real data "
+        f"sets, down to the names of some songs, and none of their music."
+    )
+
+
+def what_defects(found: pd.DataFrame) -> Markdown:
+    """The defects of all tracks in a sentence: one row per track, from `data.defects.find_defects`."""
+    return Markdown(
+        f"The lengths of the stems differ by more than 0.1 s in **{(found['lengths differ by (s)'] > 0.1).sum()}** of "
+        f"{len(found)} tracks; **{found['stems that never sound'].sum()}** stems never sound; "
+        f"**{(found['clipped samples'] > 0).sum()}** tracks have clipped samples."
+    )
+
+
+def what_r_does(overlaps: pd.DataFrame, n_negatives: int) -> Markdown:
+    """How many negatives come from the anchor's own track.
+
+    Args:
+        overlaps: one row per such negative: "r" as text, "overlap" as a share of the window.
+        n_negatives: pairs of windows that were looked at for each r.
+    """
+    if overlaps.empty:
+        return Markdown("No two windows of these batches come from one track.")
+    per_r = overlaps.groupby("r", sort=False)["overlap"]
+    shares = [f"{r}: {100 * n / n_negatives:.1f} %" for r, n in per_r.size().items()]
+    risky = [f"{r}: {100 * (group > 0.501).mean():.0f} %" for r, group in per_r]
+    return Markdown(
+        f"Share of the negatives that come from the same track: {', '.join(shares)}. "
+        f"Share of those that overlap by more than half a window: {', '.join(risky)}."
+    )
+
+
+def how_loud_the_noise_is(levels: Sequence[float], noise_dbfs: float) -> Markdown:
+    """The noise of the training against the levels of sub-mixes, dBFS."""
+    median = float(np.median(levels))
+    return Markdown(
+        f"The noise has {noise_dbfs:.1f} dBFS and the median sub-mix {median:.1f} dBFS, which is "
+        f"{median - noise_dbfs:.0f} dB more. The noise covers everything that lies below the silence threshold, so "
+        f"that a noise floor cannot tell a model which stems were recorded together."
+    )
+
+
+def usable_share(together: pd.DataFrame) -> float:
+    """Share of windows in which two stems or more sound: one row per number of stems, "sounding" and "windows"."""
+    return together.loc[together["sounding"] >= 2, "windows"].sum() / together["windows"].sum()
+
+
+def how_many_usable(together: pd.DataFrame, tracks: Sequence[Track]) -> Markdown:
+    """How many windows can be used, and how many tracks have none."""
+    short = sum(track.duration_s < WINDOW_S for track in tracks)
+    return Markdown(
+        f"**{100 * usable_share(together):.1f} %** of all windows hold two sounding stems or more and can be used. "
+        f"{short} of {len(tracks)} tracks are shorter than a window."
+    )
+
+
+def what_pairs_are(usable: float, max_overlap: float, share: float, cheats: pd.DataFrame) -> Markdown:
+    """What notebook 01 found.
+
+    Args:
+        usable: share of windows in which two stems or more sound.
+        max_overlap: r.
+        share: of the negatives at that r that come from the anchor's own track.
+        cheats: from `shortcuts.check_datasets`.
+    """
+    return Markdown(
+        f"- A pair is one window and two disjoint groups of its sounding stems; {100 * usable:.0f} % of the windows "
+        f"here can be used. Everything else follows from (seed, step).\n"
+        f"- At r = {100 * max_overlap:.0f} %, {100 * share:.1f} % of the negatives come from the anchor's own track, "
+        f"the others from different music.\n"
+        + "".join(
+            f"- Cues that are not music tell true pairs of {row['data set']} ({row['pairs']}) from random ones in "
+            f"{percent(row['accuracy'], row['low'], row['high'])} of cases; chance is 50 %.\n"
+            for _, row in cheats.iterrows()
+        )
+        + "- The two input channels show the two halves of coherence: lines (which notes) and columns (when)."
+    )
