@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from cocola_lib.cli.shared_options import Checkpoint, Device, Hop
+
 app = typer.Typer(rich_markup_mode=None, help="Accompaniment systems (Table III): export, evaluate.")
 
 
@@ -65,13 +67,7 @@ Weights = Annotated[
 ]
 Download = Annotated[bool, typer.Option("--download", help="Fetch weights that are not in the cache.")]
 CutS = Annotated[float | None, typer.Option(help="Cut all clips to so many seconds.", show_default="the shortest clip")]
-HopS = Annotated[float, typer.Option(help="Seconds from one window of 5 s to the next.")]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Leave out rows without an output.")]
-Checkpoint = Annotated[
-    Path | None,
-    typer.Option(help="Folder of a model, a released .ckpt, or a bundled name.", show_default="the bundled model"),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Seed = Annotated[int, typer.Option(help="Of intervals.")]
 
 
@@ -84,7 +80,7 @@ def evaluate(
     weights: Weights = None,
     download: Download = False,
     cut_s: CutS = None,
-    hop_s: HopS = 2.5,
+    hop_s: Hop = 2.5,
     allow_missing: AllowMissing = False,
     checkpoint: Checkpoint = None,
     device: Device = "auto",

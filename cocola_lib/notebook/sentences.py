@@ -19,3 +19,8 @@ def score(value: float, low: float, high: float) -> str:
 def counted(n: int, one: str, several: str = "") -> str:
     """A number with its noun: "1 listener", "3 listeners"."""
     return f"{n} {one if n == 1 else several or one + 's'}"
+
+
+def sentence(text: str) -> str:
+    """A clause as a sentence: a capital letter in front, a full stop behind."""
+    return f"{text[0].upper()}{text[1:]}."

@@ -1,10 +1,11 @@
-"""Figures of what a score reacts to: curves of dose and response, and scores per pair of stem classes."""
+"""Figures of what a score reacts to: curves of dose and response, conflicts, and scores per pair of stem classes."""
 
 import numpy as np
 import pandas as pd
 
 from cocola_lib.data.stem_classes import CLASSES
 from cocola_lib.features import MODE_LABELS
+from cocola_lib.hearing.probes import CONFLICTS
 from cocola_lib.notebook.plots import CHANCE, PALETTE
 
 XLABELS = {
@@ -29,7 +30,7 @@ def dose_response(ax, summary: pd.DataFrame, change: str, value: str = "cost", l
     """One change's curve in every mode, with 95 % bands over songs.
 
     Args:
-        summary: from `responses.summarise`, of one rater.
+        summary: from `responses.summarise`, of one metric.
         change: a key of `XLABELS`.
         value: "cost" or "beaten".
     """
@@ -52,6 +53,29 @@ def dose_response(ax, summary: pd.DataFrame, change: str, value: str = "cost", l
     ax.set(xlabel=XLABELS[change], ylabel=LABELS[value], title=TITLES[change])
     if legend:
         ax.legend()
+
+
+def conflicts(ax, summary: pd.DataFrame, title: str = "", legend: bool = False) -> None:
+    """What a wrong key, a wrong tempo and both cost in every mode, with 95 % intervals over songs.
+
+    Args:
+        summary: from `responses.summarise`, of one metric.
+    """
+    rows = summary[summary["change"] == "conflict"]
+    for i, (mode, group) in enumerate(rows.groupby("mode", sort=False)):
+        colour, marker, _ = STYLES[mode]
+        mean, low, high = (
+            100 * group.set_index("dose").loc[list(CONFLICTS), ["cost", "cost_low", "cost_high"]].to_numpy().T
+        )
+        x = np.arange(len(CONFLICTS)) + 0.15 * (i - 1)
+        error = np.abs([mean - low, high - mean])
+        ax.errorbar(x, mean, yerr=error, fmt=marker, color=colour, capsize=3, label=MODE_LABELS[mode])
+    ax.axhline(100, **CHANCE)
+    ax.axhline(0, color="0.4", linewidth=1)
+    ax.set_xticks(range(len(CONFLICTS)), list(CONFLICTS))
+    ax.set(ylabel=LABELS["cost"], title=title, xlim=(-0.5, len(CONFLICTS) - 0.5))
+    if legend:
+        ax.legend(loc="upper left")
 
 
 def class_pairs(ax, table: pd.DataFrame, value: str, title: str, label: str, fmt: str = ".2f", **colours) -> None:

@@ -1,0 +1,124 @@
+"""Sentences and tables of notebook 04: what Table III says in words, made of the numbers that were measured."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from cocola_lib.accompaniment import accompanist, table3
+from cocola_lib.accompaniment.measure import Trial
+from cocola_lib.data import paper
+from cocola_lib.notebook.sentences import score
+
+LISTENER = "Accompanist"
+WHO = {"COCOLA": "COCOLA (P+H)", "control": "the control (chroma and onsets)"}
+PANELS = {  # caption -> the kind of metrics in it
+    "COCOLA Score, raw and calibrated; higher is more coherent": "COCOLA ",
+    "Control without learning, raw and calibrated; higher is more coherent": "control",
+    "Frechet distance of mixes (sub-FAD); lower is nearer to real mixes": "FAD ",
+    "APA: 1 fits its conditioning, 0 is a stranger": "APA",
+}
+
+
+def asked(trial: Trial) -> str:
+    """How many questions there are, of what, and the trial's notes."""
+    data = [track.split("/")[0] for track in trial.tracks]
+    parts = ", ".join(f"{data.count(name)} of {name}" for name in dict.fromkeys(data))
+    return " ".join(
+        [
+            f"{len(trial.ids)} questions of {trial.cut_s:.1f} s from {len(set(trial.tracks))} tracks: {parts}.",
+            f"The stems that are asked for: {', '.join(sorted(set(trial.classes)))}.",
+            *trial.notes,
+        ]
+    )
+
+
+def what_it_heard(trial: Trial):
+    """The Accompanist's tempo, key and chords for the first question of each data set."""
+    rows = {}
+    for track, clip, stem in zip(trial.tracks, trial.conditionings, trial.classes, strict=True):
+        if (data := track.split("/")[0]) not in rows:
+            heard = accompanist.listen(trial.read(clip))
+            rows[data] = {"track": track, "asked for": stem, "it plays": accompanist.role_of(stem)}
+            rows[data]["what the Accompanist heard"] = heard.description
+    frame = pd.DataFrame(rows.values())
+    return frame.style.hide(axis="index").set_caption("Estimated from the sound of the conditioning alone")
+
+
+def panels(table: pd.DataFrame) -> Iterator:
+    """Table III in panels of one kind of metric each, ready to be shown; FAD-infinity and differences are left out.
+
+    Args:
+        table: our rows and the paper's, see `table3.COLUMNS`.
+    """
+    for caption, kind in PANELS.items():
+        rows = table[table["metric"].str.startswith(kind)]
+        rows = rows[~rows["metric"].map(lambda m: table3.is_extra(m, table3.INFINITY, table3.ABOVE))]
+        known = rows["value"].notna().any()
+        caption += (
+            " [95 % interval over tracks]" if known else ": not measured, there are too few clips or no embedding"
+        )
+        yield table3.wide(rows).style.set_caption(caption)
+
+
+def placed(between: pd.DataFrame):
+    """The table of `table3.between` for several metrics, with a verdict per data set."""
+    shown = between[["metric", "data", "n", "tracks", table3.RANDOM, LISTENER, table3.TRUTH]].copy()
+    for step, title in {"above": "above Random by", "below": "below Ground Truth by"}.items():
+        shown[title] = [score(*row) for row in between[[step, f"{step}_low", f"{step}_high"]].to_numpy()]
+    verdict = {(True, True): "between, clearly", (True, False): "between"}
+    pairs = zip(between["between"], between["clearly"], strict=True)
+    shown["verdict"] = [verdict.get(pair, "NOT between") for pair in pairs]
+    caption = "Means, and paired steps [95 % interval over tracks]; clearly: both intervals lie above 0"
+    return shown.style.format(precision=2).hide(axis="index").set_caption(caption)
+
+
+def place(between: pd.DataFrame, metric: str) -> str:
+    """On how many data sets a metric puts the Accompanist between Random and Ground Truth, and where it does not."""
+    rows = between[between["metric"] == metric]
+    if rows.empty:
+        return f"{WHO[metric]} cannot place the Accompanist: it is silent, or one of its neighbours is"
+    wrong = [
+        f"on {r.data} it is {'no better than Random' if r.above <= 0 else 'no worse than Ground Truth'}"
+        for r in rows[~rows["between"]].itertuples()
+    ]
+    where = f"on {rows['between'].sum()} of {len(rows)} data sets (clearly on {rows['clearly'].sum()})"
+    return f"{WHO[metric]} puts the Accompanist between Random and Ground Truth {'; '.join([where, *wrong])}"
+
+
+def agree(ranks: pd.DataFrame, agreement: pd.DataFrame) -> str:
+    """How far COCOLA's rankings agree with the control's and with those of the distances."""
+
+    def mean(kind: str) -> str:
+        rows = agreement[agreement["metric"].str.startswith("COCOLA") & agreement["with"].str.startswith(kind)]
+        return f"{rows['kendall'].mean():.2f}" if len(rows) else "no value (nothing was measured)"
+
+    return (
+        f"Over {len(ranks)} systems, the mean tau of COCOLA's rankings and the control's is {mean('control')}; that "
+        f"of COCOLA's and the Frechet distances' is {mean('FAD')}. With so few systems, tau can take few values."
+    )
+
+
+def favours(table: pd.DataFrame, coherent: pd.Series) -> str:
+    """Which systems a distance puts behind Random, in the paper's table and in ours, and which COCOLA does.
+
+    Args:
+        table: our rows. coherent: the mean COCOLA Score (P+H) per system.
+    """
+    printed = paper.accompaniment().query("system != 'Ground Truth'").set_index("system")
+    fads, sets = [m for m in printed if m.startswith("FAD")], dict(list(printed.groupby("data")))
+    best = sum(rows[m].astype(float).idxmin() == table3.RANDOM for rows in sets.values() for m in fads)
+    worst = sum(rows["P+H"].astype(float).idxmin() == table3.RANDOM for rows in sets.values())
+    above = table[table["metric"].str.endswith(table3.ABOVE)]
+    said = [
+        f"{metric.removesuffix(table3.ABOVE)} puts Random before {_names(rows.loc[rows['value'] > 0, 'system'])}"
+        for metric, rows in above.groupby("metric", sort=False)
+    ]
+    said.append(f"COCOLA (P+H) puts Random before {_names(coherent.index[coherent < coherent[table3.RANDOM]])}")
+    return (
+        f"in the paper's table, Random has the lowest FAD of all systems in {best} of {len(fads) * len(sets)} columns, "
+        f"and the lowest COCOLA Score (P+H) in {worst} of {len(sets)}. Here, {'; '.join(said)}"
+    )
+
+
+def _names(systems) -> str:
+    return ", ".join(systems) or "no system"
