@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 
 from cocola_lib.data.stem_classes import class_of_mix
-from cocola_lib.evaluation import bootstrap_interval, bootstrap_ratio, unbeaten_rivals, win_probability
+from cocola_lib.evaluation import (
+    bootstrap_interval,
+    bootstrap_ratio,
+    grouped_means,
+    unbeaten_rivals,
+    win_probability,
+)
 from cocola_lib.sampling import PairSpec
 
 KEYS = ["test_set", "model", "mode"]
@@ -111,16 +117,11 @@ def by_stems(ranks: pd.DataFrame, model: str, k: int = 2, mode: str = "both", mo
     lists = [rows.assign(hit=_hits(rows, k)) for _, rows in found.groupby("test_set", sort=False)]
     if not lists:
         return pd.DataFrame(columns=["model", "stems_anchor", "stems_positive", "accuracy", "low", "high", "n_pairs"])
+    sizes = ["stems_anchor", "stems_positive"]
     hits = pd.concat(lists)
-    sizes = [hits[side].clip(upper=most) for side in ("stems_anchor", "stems_positive")]
-    rows = []
-    for (n_anchor, n_positive), group in hits.groupby(sizes):
-        low, high = bootstrap_interval(group["hit"], group["track"], seed)
-        rows.append(
-            {"model": model, "stems_anchor": n_anchor, "stems_positive": n_positive, "accuracy": group["hit"].mean()}
-            | {"low": low, "high": high, "n_pairs": len(group)}
-        )
-    return pd.DataFrame(rows)
+    hits[sizes] = hits[sizes].clip(upper=most)
+    means = grouped_means(hits, sizes, "hit", seed).rename(columns={"mean": "accuracy", "n": "n_pairs"})
+    return means.assign(model=model).sort_values(sizes, ignore_index=True)
 
 
 def worst_mistake(matrix: np.ndarray) -> tuple[int, int]:

@@ -83,11 +83,11 @@ def outside(
     from cocola_lib.hearing.responses import acceptance, respond
     from cocola_lib.workshop.families.outside import measure, probes
 
-    raters, how = _raters(checkpoint), ("outside FOLDER", 0)
-    _show(measure(raters, folder), raters, out, *how)
+    metrics, how = _metrics(checkpoint), ("outside FOLDER", 0)
+    _show(measure(metrics, folder), metrics, out, *how)
     sets = probes(folder)
-    found = [acceptance(respond(rater, sets, name)).assign(rater=name) for name, rater in raters.items()]
-    _show(pd.concat(found, ignore_index=True), raters, responses, *how)
+    found = [acceptance(respond(metric, sets, name)).assign(rater=name) for name, metric in metrics.items()]
+    _show(pd.concat(found, ignore_index=True), metrics, responses, *how)
 
 
 @app.command()
@@ -101,21 +101,21 @@ def songs(
     """Measure a model and the control on more test songs than the miniatures have: those of other seeds."""
     from cocola_lib.workshop.families.songs import measure_seeds
 
-    raters = _raters(checkpoint)
-    table = measure_seeds(raters, folder, range(1, seeds + 1), jobs)
-    _show(table, raters, out, f"songs FOLDER --seeds {seeds}", f"1 to {seeds}")
+    metrics = _metrics(checkpoint)
+    table = measure_seeds(metrics, folder, range(1, seeds + 1), jobs)
+    _show(table, metrics, out, f"songs FOLDER --seeds {seeds}", f"1 to {seeds}")
 
 
-def _raters(checkpoint):
+def _metrics(checkpoint):
     from cocola_lib import Scorer
 
     return {"model": Scorer(checkpoint), "control": Scorer("control")}
 
 
-def _show(table, raters, out, command, seed):
+def _show(table, metrics, out, command, seed):
     show_frame(table.round(3))
     if out:
-        origin = {"checkpoint": raters["model"].hash, "seed": seed}
+        origin = {"checkpoint": metrics["model"].hash, "seed": seed}
         table.assign(**origin, command=f"python -m cocola_lib.workshop.families {command}").to_csv(out, index=False)
 
 
