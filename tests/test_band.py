@@ -14,7 +14,7 @@ import yaml
 from cocola_lib.classification import shortcuts
 from cocola_lib.data import miniatures
 from cocola_lib.data.audio import resample
-from cocola_lib.data.miniatures import band, bandsets, players, styles
+from cocola_lib.data.miniatures import band, bandsets, figures, harmony, players, styles
 
 BAND = ("mini-slakh2100", "mini-moisesdb", "mini-musdb18hq")
 
@@ -42,19 +42,19 @@ def test_roman_numeral_is_read_as_another_chord(symbol, root, tones):
 
 
 def test_rule_names_something_that_does_not_exist():
-    for scale, progressions in styles.PROGRESSIONS.items():
-        assert scale in styles.SCALES
+    for scale, progressions in harmony.PROGRESSIONS.items():
+        assert scale in harmony.SCALES
         for progression in progressions:
             assert all(band.read_chord(symbol, 0) for symbol in progression.split())
-    grooves = [*styles.GROOVES.values(), *styles.PERCUSSION, *styles.FILLS]
-    assert all(piece in styles.DRUMS and len(p) == 16 for g in grooves for piece, p in g.items())
-    figures = [p for ps in (*styles.BASS.values(), *styles.COMP.values()) for p in ps]
-    assert all(len(p) == 16 for p in (*figures, *styles.ARPS, *styles.MOTIFS, *styles.RIFFS))
+    grooves = [*figures.GROOVES.values(), *figures.PERCUSSION, *figures.FILLS]
+    assert all(piece in figures.DRUMS and len(p) == 16 for g in grooves for piece, p in g.items())
+    lines = [p for ps in (*figures.BASS.values(), *figures.COMP.values()) for p in ps]
+    assert all(len(p) == 16 for p in (*lines, *figures.ARPS, *figures.MOTIFS, *figures.RIFFS))
     for style in styles.STYLES.values():
-        assert set(style.scales) <= set(styles.PROGRESSIONS) and set(style.meters) <= set(styles.METERS)
-        assert set(style.grooves) <= set(styles.GROOVES) and set(style.bass) <= set(styles.BASS)
-        assert set(style.comp) <= set(styles.COMP) and 60 <= style.tempo[0] <= style.tempo[1] <= 180
-    assert {metre for style in styles.STYLES.values() for metre in style.meters} == set(styles.METERS)
+        assert set(style.scales) <= set(harmony.PROGRESSIONS) and set(style.meters) <= set(figures.METERS)
+        assert set(style.grooves) <= set(figures.GROOVES) and set(style.bass) <= set(figures.BASS)
+        assert set(style.comp) <= set(figures.COMP) and 60 <= style.tempo[0] <= style.tempo[1] <= 180
+    assert {metre for style in styles.STYLES.values() for metre in style.meters} == set(figures.METERS)
     assert set().union(*styles.PROGRAMS.values()) == set(range(128)), "a General MIDI program nobody plays"
 
 
@@ -109,12 +109,11 @@ def test_swing_is_no_triplet_or_moves_the_beat():
     stem = band.Stem("bass1", "bass", 33, 40, loose_s=0.0)
     song = band.compose("swung", 1, 20.0, "rock", lambda rng: (stem,))
     song = replace(song, swing=1.0, metre="4/4")
-    straight = {e.start for e in players.score(song, stem)}
-    quarters = [(n.start_s - song.lead_in_s) * song.tempo_bpm / 60 for n in players.perform(song, stem).notes]
-    on_beat = [q for q in quarters if abs(q - round(q)) < 0.01]
-    off_beat = [q % 1 for q in quarters if abs(q - round(q)) >= 0.01]
-    assert len(on_beat) == sum(s % 1 == 0 for s in straight)
-    assert any(abs(q - 2 / 3) < 1e-6 for q in off_beat) or not any(s % 1 == 0.5 for s in straight)
+    written = [event.start for event in players.score(song, stem)]  # quarters
+    played = [(n.start_s - song.lead_in_s) * song.tempo_bpm / 60 for n in players.perform(song, stem).notes]
+    in_triplets = {0.0: 0, 0.25: 1 / 3, 0.5: 2 / 3, 0.75: 5 / 6}  # where the sixteenths of a swung beat fall
+    assert {0.0, 0.5} <= {start % 1 for start in written}, "nothing to swing, or no beat to leave alone"
+    np.testing.assert_allclose(played, [start // 1 + in_triplets[start % 1] for start in written], atol=1e-6)
 
 
 def test_program_is_heard_in_training_and_in_the_held_out_set():

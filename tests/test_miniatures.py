@@ -13,7 +13,7 @@ import soundfile
 import yaml
 
 from cocola_lib.data import miniatures
-from cocola_lib.data.miniatures import chorales, synth, tunes
+from cocola_lib.data.miniatures import chorales, ensembles, synth, tunes
 
 NAME = "mini-cocochorales"
 
@@ -40,8 +40,8 @@ def test_layout_differs_from_cocochorales(tiny):
         metadata = yaml.safe_load((track / "metadata.yaml").read_text())
         names = [metadata["instrument_name"][i] for i in range(4)]
         assert metadata["ensemble"] == ensemble
-        if chorales.ENSEMBLES[ensemble]:
-            assert names == list(chorales.ENSEMBLES[ensemble])
+        if ensembles.ENSEMBLES[ensemble]:
+            assert names == list(ensembles.ENSEMBLES[ensemble])
         stems = [f"{i}_{name}" for i, name in enumerate(names, start=1)]
         assert sorted(p.name for p in track.iterdir()) == [
             "metadata.yaml", "mix.mid", "mix.wav", "stems_audio", "stems_midi",
@@ -142,13 +142,13 @@ def test_split_table_in_the_package_is_not_what_the_code_makes():
 def test_fermata_is_not_held_or_voices_drift_apart():
     chorale = chorales.read_chorale("bwv66.6")
     assert len(chorale.voices) == 4 and chorale.pickup == 1.0 and chorale.fermatas
-    parts, length_s = chorales.perform(chorale, "string", 60, 120.0, np.random.default_rng(1))
+    parts, length_s = ensembles.perform(chorale, "string", 60, 120.0, np.random.default_rng(1))
     starts = [{q: n.start_s for (q, _, _), n in zip(v, p.notes, strict=True)}
               for v, p in zip(chorale.voices, parts, strict=True)]  # fmt: skip
     apart = [starts[0][q] - starts[3][q] for q in starts[0] if q in starts[3]]
     assert len(apart) > 20 and np.std(apart) < 0.04 and length_s < 90
     at, _ = chorale.fermatas[0]
-    seconds = chorales.time_map(chorale, 60, np.random.default_rng(1))
+    seconds = ensembles.time_map(chorale, 60, np.random.default_rng(1))
     assert seconds(at + 1) - seconds(at) > 1.1 * (seconds(at - 2) - seconds(at - 3))
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cocola_lib.data.progress import bar
 from cocola_lib.data.stems import Track
 from cocola_lib.data.tracks import MINIATURE, load_tracks
 from cocola_lib.files import data_dir, write_json
@@ -95,7 +96,7 @@ def build(name="mini-cocochorales", size="small", seed=0, root=None, progress=Tr
     if jobs > 1 and len(todo) > 4:
         _build_parallel(name, size, seed, folder, todo, jobs, progress)
     else:
-        for job in _bar(todo, name, progress):
+        for job in bar(todo, name, shown=progress, unit="track"):
             make_track(name, job, folder)
     shutil.rmtree(folder / ".building", ignore_errors=True)
     _write_manifest(folder, name, size, seed, plan, time.monotonic() - started)
@@ -190,12 +191,6 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _bar(iterable, name, progress, **options):
-    from tqdm.auto import tqdm
-
-    return tqdm(iterable, desc=name, unit="track", disable=not progress, **options)
-
-
 def _build_parallel(name, size, seed, folder, todo, jobs, progress) -> None:
     """Share the tracks out to fresh interpreters: no fork, and no `__main__` guard asked of the caller."""
     here = str(Path(__file__).resolve().parents[3])
@@ -210,12 +205,12 @@ def _build_parallel(name, size, seed, folder, todo, jobs, progress) -> None:
             with log.open("w", encoding="utf-8") as stderr:
                 command = [sys.executable, "-m", "cocola_lib.data.miniatures", *share]
                 workers.append(subprocess.Popen(command, stderr=stderr, env=env))
-        with _bar(None, name, progress, total=len(todo)) as bar:
+        with bar(None, name, len(todo), progress, unit="track") as shown:
             waiting = [folder / job.path for job in todo]
             while True:
                 running = any(w.poll() is None for w in workers)
                 n_before, waiting = len(waiting), [p for p in waiting if not p.is_dir()]
-                bar.update(n_before - len(waiting))
+                shown.update(n_before - len(waiting))
                 failed = [log for w, log in zip(workers, logs, strict=True) if w.poll()]
                 if failed:
                     lines = failed[0].read_text(encoding="utf-8").strip().splitlines() or ["worker was killed"]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cocola_lib.data.miniatures import styles, track_rng
+from cocola_lib.data.miniatures import figures, harmony, styles, track_rng
 
 
 class Chord(NamedTuple):
@@ -86,8 +86,8 @@ def read_chord(symbol: str, tonic: int) -> Chord:
     if of:  # a secondary dominant belongs to the chord it leads to
         tonic = read_chord(of, tonic).root
     accidental, numeral, kind = re.fullmatch(r"([b#]?)([ivIV]+)(.*)", symbol).groups()
-    root = tonic + styles.DEGREES[numeral.lower()] + {"b": -1, "#": 1, "": 0}[accidental]
-    return Chord(root % 12, styles.CHORD_TYPES["I" if numeral.isupper() else "i", kind])
+    root = tonic + harmony.DEGREES[numeral.lower()] + {"b": -1, "#": 1, "": 0}[accidental]
+    return Chord(root % 12, harmony.CHORD_TYPES["I" if numeral.isupper() else "i", kind])
 
 
 def compose(name: str, seed: int, target_s: float, style: str, roster) -> Song:
@@ -103,7 +103,7 @@ def compose(name: str, seed: int, target_s: float, style: str, roster) -> Song:
     metre, scale = str(rng.choice(rules.meters)), str(rng.choice(rules.scales))
     tempo_bpm, tonic = round(float(rng.uniform(*rules.tempo)), 2), int(rng.integers(12))
     swing = 0.0 if metre in ("6/8", "7/8") else float(rng.uniform(*rules.swing))
-    kept, strong = styles.METERS[metre]
+    kept, strong = figures.METERS[metre]
     bars_wanted = max(4, round((target_s - 3) * tempo_bpm / 60 / (len(kept) / 4)))
     form = styles.FORMS[rng.integers(len(styles.FORMS))]
     total = sum(length for _, length, _ in form)
@@ -130,7 +130,7 @@ def compose(name: str, seed: int, target_s: float, style: str, roster) -> Song:
 
 def _section_chords(rng, rules, scale, tonic) -> list[tuple[Chord, ...]]:
     """One progression, spread over bars."""
-    progression = str(rng.choice(styles.PROGRESSIONS[scale])).split()
+    progression = str(rng.choice(harmony.PROGRESSIONS[scale])).split()
     chords = [read_chord(symbol, tonic) for symbol in progression]
     per_bar = 1 / float(rng.choice(rules.chord_bars))
     if per_bar >= 2:

@@ -111,9 +111,11 @@ def replay(module: ModuleType, job: Job, name: str, **changes) -> np.ndarray:
 
 def record(song: Song, players: list, module: ModuleType, **changes) -> np.ndarray:
     """Record what goes into one file: the sum of one or more players, as (stem, arguments of `play`)."""
-    takes = []
-    for stem, how in players:
-        shift = how.get("transpose_semitones", 0) + changes.get("transpose_semitones", 0)
-        both = {**how, **changes, "transpose_semitones": shift}
-        takes.append(play(song, stem, module.RATE, module.DESK, stereo=module.STEREO, **both))
-    return np.sum(takes, axis=0)
+    desk = {"rate": module.RATE, "desk": module.DESK, "stereo": module.STEREO}
+    return np.sum([play(song, stem, **desk, **changed(how, changes)) for stem, how in players], axis=0)
+
+
+def changed(how: dict, changes: dict) -> dict:
+    """How something is played, with changes; a transposition comes on top of the one that is in it."""
+    shift = how.get("transpose_semitones", 0) + changes.get("transpose_semitones", 0)
+    return {**how, **changes, "transpose_semitones": shift}

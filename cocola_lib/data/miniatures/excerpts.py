@@ -15,8 +15,9 @@ import numpy as np
 import soxr
 
 from cocola_lib.data.miniatures import find_job
+from cocola_lib.data.miniatures.bandsets import changed
 from cocola_lib.data.miniatures.players import perform
-from cocola_lib.data.miniatures.studio import draw_sound, treat
+from cocola_lib.data.miniatures.studio import record
 from cocola_lib.data.miniatures.synth import Note, Part, integrated_loudness, render
 
 LEAD_S = 1.5  # s played before the excerpt, so that its first notes ring and rooms answer
@@ -74,13 +75,14 @@ def excerpt(
     if not hasattr(module, "song"):
         parts, _, _, lufs = piece
         number = int(path.stem.split("_")[0]) - 1
-        part = _around(_changed(parts[number], transpose_semitones, tempo_factor), span)
+        part = _around(_replayed(parts[number], transpose_semitones, tempo_factor), span)
         x = render(part, span[1] - span[0], module.RATE)
         gain_db = lufs[number] - integrated_loudness(x, module.RATE)
         takes = [x * np.float32(10 ** (gain_db / 20)) if x.any() else x]
     else:
+        changes = {"transpose_semitones": transpose_semitones, "tempo_factor": tempo_factor}
         takes = [
-            _record(piece, stem, module, span, transpose_semitones, tempo_factor, **how)
+            _take(piece, stem, module, span, changed(how, changes))
             for stem, how in module.players(piece, job)[path.stem]
         ]
     x = soxr.resample(np.sum(takes, axis=0, dtype=np.float32), module.RATE, rate, quality="HQ")
@@ -88,15 +90,13 @@ def excerpt(
     return x[first : first + round(length_s * rate)].astype(np.float32)
 
 
-def _record(song, stem, module, span, transpose, tempo_factor, transpose_semitones=0, keep=None, take=""):
+def _take(song, stem, module, span, how):
     """One player of a band, for a while: as `studio.play`."""
-    part = perform(song, stem, transpose + transpose_semitones, tempo_factor, keep=keep, take=take)
-    x = render(_around(part, span), span[1] - span[0], module.RATE)
-    rng = song.rng(stem.name, "sound", take, sorted(keep or ()))
-    return treat(x, module.RATE, draw_sound(rng, module.DESK), rng)
+    x = render(_around(perform(song, stem, **how), span), span[1] - span[0], module.RATE)
+    return record(x, song, stem, module.RATE, module.DESK, **how)
 
 
-def _changed(part: Part, transpose_semitones: int, tempo_factor: float) -> Part:
+def _replayed(part: Part, transpose_semitones: int, tempo_factor: float) -> Part:
     notes = (
         Note(n.start_s / tempo_factor, n.end_s / tempo_factor, n.pitch + transpose_semitones, n.velocity)
         for n in part.notes

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cocola_lib.data.miniatures import bandsets, styles, track_rng
+from cocola_lib.data.miniatures import bandsets, figures, track_rng
 from cocola_lib.data.miniatures.band import Song, Stem
 from cocola_lib.data.miniatures.bandsets import Job, invent, record, song_of
 from cocola_lib.data.miniatures.studio import Desk
@@ -57,7 +57,7 @@ def song(job: Job) -> Song:
 def takes(song: Song, stem: Stem, rng) -> list[tuple[str, dict]]:
     """What is recorded of a player, as (trackType, arguments of `play`): one file or several."""
     if stem.role == "drums" and rng.random() < 0.4:
-        return [(piece, {"keep": {styles.DRUMS[d] for d in drums}}) for piece, drums in styles.KIT_PIECES.items()]
+        return [(piece, {"keep": {figures.DRUMS[d] for d in drums}}) for piece, drums in figures.KIT_PIECES.items()]
     if stem.role == "vocals":
         backing = [("background vocals", {"take": " octave", "transpose_semitones": -12})]
         return [("lead female singer", {}), *(backing if rng.random() < 0.4 else [])]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cocola_lib.data.miniatures import styles
+from cocola_lib.data.miniatures import figures, harmony, styles
 from cocola_lib.data.miniatures.band import Bar, Chord, Song, Stem
 from cocola_lib.data.miniatures.synth import Note, Part
 
@@ -28,7 +28,7 @@ class Event(NamedTuple):
 
 def fold(pattern: str, song: Song) -> str:
     """Fold a pattern of sixteen steps into the song's metre."""
-    return "".join(pattern[step] for step in styles.METERS[song.metre][0])
+    return "".join(pattern[step] for step in figures.METERS[song.metre][0])
 
 
 def hits(pattern: str) -> list[tuple[int, int, str]]:
@@ -45,7 +45,7 @@ def pick(song: Song, bar: Bar, role: str, options):
 def scale_pitches(song: Song, name: str | None = None) -> np.ndarray:
     """List all MIDI pitches of the song's scale."""
     pitches = np.arange(128)
-    return pitches[np.isin((pitches - song.tonic) % 12, styles.SCALES[name or song.scale])]
+    return pitches[np.isin((pitches - song.tonic) % 12, harmony.SCALES[name or song.scale])]
 
 
 def voicing(chord: Chord, centre: int) -> list[int]:
@@ -57,12 +57,12 @@ LOUD = {"x": 104, "o": 84, "g": 44, "?": 60}
 
 
 def play_drums(song, stem, bar, rng):
-    grooves = styles.PERCUSSION if stem.role == "percussion" else styles.STYLES[song.style].grooves
+    grooves = figures.PERCUSSION if stem.role == "percussion" else styles.STYLES[song.style].grooves
     groove = pick(song, bar, stem.name, grooves)
-    groove = dict(styles.GROOVES.get(groove, {}) if isinstance(groove, str) else groove)
+    groove = dict(figures.GROOVES.get(groove, {}) if isinstance(groove, str) else groove)
     fill_from = bar.steps
     if stem.role == "drums" and bar.last:  # the end of a section is announced
-        fill = styles.FILLS[rng.integers(len(styles.FILLS))]
+        fill = figures.FILLS[rng.integers(len(figures.FILLS))]
         fill_from = 8 if any("x" in p[8:12] or "o" in p[8:12] for p in fill.values()) else 12 if fill else 16
     else:
         fill = {}
@@ -73,11 +73,11 @@ def play_drums(song, stem, bar, rng):
             for step, _, symbol in hits(fold(pattern, song)):
                 sounds = (step < fill_from or piece == "kick") if which == "groove" else True
                 if sounds and (symbol != "?" or rng.random() < 0.4):
-                    yield Event(bar.start + step / 4, 0.12, styles.DRUMS[piece], LOUD[symbol])
+                    yield Event(bar.start + step / 4, 0.12, figures.DRUMS[piece], LOUD[symbol])
 
 
 def play_bass(song, stem, bar, rng):
-    patterns = styles.BASS[pick(song, bar, "bass style", styles.STYLES[song.style].bass)]
+    patterns = figures.BASS[pick(song, bar, "bass style", styles.STYLES[song.style].bass)]
     pattern = pick(song, bar, stem.name, patterns)
     if bar.last and rng.random() < 0.5:
         pattern = patterns[rng.integers(len(patterns))]
@@ -99,7 +99,7 @@ def play_bass(song, stem, bar, rng):
 
 
 def play_comp(song, stem, bar, rng):
-    patterns = styles.COMP[pick(song, bar, stem.name + " style", styles.STYLES[song.style].comp)]
+    patterns = figures.COMP[pick(song, bar, stem.name + " style", styles.STYLES[song.style].comp)]
     pattern = pick(song, bar, stem.name, patterns) if rng.random() < 0.85 else patterns[rng.integers(len(patterns))]
     strum = pick(song, bar, stem.name + " strum", (0.0, 0.0, 0.02, 0.04))
     for step, length, _ in hits(fold(pattern, song)):
@@ -116,7 +116,7 @@ def play_pad(song, stem, bar, rng):
 
 
 def play_arp(song, stem, bar, rng):
-    pattern = pick(song, bar, stem.name, styles.ARPS)
+    pattern = pick(song, bar, stem.name, figures.ARPS)
     for step, length, symbol in hits(fold(pattern, song)):
         tones = voicing(bar.chord_at(step), stem.centre)
         tones += [p + 12 for p in tones] + [p + 24 for p in tones]
@@ -125,7 +125,7 @@ def play_arp(song, stem, bar, rng):
 
 def play_riff(song, stem, bar, rng):
     """Repeat one short figure; it moves with the chord's root, or stays if the song says so."""
-    rhythm = fold(pick(song, bar, stem.name, styles.RIFFS), song)
+    rhythm = fold(pick(song, bar, stem.name, figures.RIFFS), song)
     fixed = song.rng(stem.name, bar.kind, "figure")
     scale, moves = scale_pitches(song), fixed.random() < 0.6
     steps = np.cumsum(fixed.choice([-2, -1, 0, 1, 2, 3], size=16))
@@ -142,7 +142,7 @@ def play_melody(song, stem, bar, rng):
     if place == 3 and song.rng(stem.name, bar.kind, "breath").random() < 0.5:
         return
     motif = song.rng(stem.name, bar.kind, "ab"[place % 2])
-    rhythm = styles.MOTIFS[motif.integers(len(styles.MOTIFS))]
+    rhythm = figures.MOTIFS[motif.integers(len(figures.MOTIFS))]
     contour = np.cumsum(motif.choice([-2, -1, -1, 1, 1, 2, 3, -3], size=16)) + motif.integers(-3, 4)
     if place >= 2:  # the repeat varies its end
         contour = contour + np.where(np.arange(16) >= 3, song.rng(stem.name, bar.kind, "vary").integers(-2, 3), 0)

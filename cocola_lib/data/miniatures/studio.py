@@ -136,11 +136,7 @@ def play(
     rate: int,
     desk: Desk,
     stereo: bool = False,
-    transpose_semitones: int = 0,
-    tempo_factor: float = 1.0,
-    shift_beats: float = 0.0,
-    keep=None,
-    take: str = "",
+    **how,
 ) -> np.ndarray:
     """Play and record one stem of a song, exactly as in the data set or with one thing wrong.
 
@@ -152,14 +148,16 @@ def play(
         rate: Hz
         desk: the data set's
         stereo: two channels
-        transpose_semitones, tempo_factor, shift_beats: see `players.perform`
-        keep: drum pitches to keep; None: all
-        take: another recording of the same part (double tracking): other touch, other sound
+        how: it is played, see `players.perform`; another take (double tracking) also has another sound
 
     Returns:
         (N,) or (N, 2) float32 of the song's length
     """
-    part = perform(song, stem, transpose_semitones, tempo_factor, shift_beats, keep, take)
-    x = render(part, song.length_s, rate, stereo)
+    x = render(perform(song, stem, **how), song.length_s, rate, stereo)
+    return record(x, song, stem, rate, desk, **how)
+
+
+def record(x: np.ndarray, song: Song, stem: Stem, rate: int, desk: Desk, take="", keep=None, **_) -> np.ndarray:
+    """Record what a stem's player played, through the channel of the desk that this stem and take always get."""
     rng = song.rng(stem.name, "sound", take, sorted(keep or ()))
     return treat(x, rate, draw_sound(rng, desk), rng)

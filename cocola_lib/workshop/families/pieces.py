@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cocola_lib.data.miniatures import band, bandsets, chorales, data_dir, players, styles
+from cocola_lib.data.miniatures import band, bandsets, chorales, ensembles, players, styles
 from cocola_lib.data.miniatures.synth import Note, Part
-from cocola_lib.files import write_json
+from cocola_lib.files import data_dir, write_json
 
 VERSION = 1  # of how works are read
 SUSTAINING = [*range(0, 8), *range(16, 32), *range(40, 46), *range(48, 83), 88, 89, 90, 104, 105, 107]  # GM programs
@@ -55,8 +55,8 @@ def from_chorales(rng, held_out=False):
     """Bach's chorales, of the miniature's split; for 40 % of the pieces any General MIDI instruments."""
     names = chorales.splits()["test" if held_out else "train"]
     tempo = int(rng.integers(56, 140))
-    ensemble = list(chorales.ENSEMBLES)[rng.integers(len(chorales.ENSEMBLES))]
-    parts, _ = chorales.perform(_chorale(names[rng.integers(len(names))]), ensemble, tempo, 18.0, rng)
+    ensemble = list(ensembles.ENSEMBLES)[rng.integers(len(ensembles.ENSEMBLES))]
+    parts, _ = ensembles.perform(_chorale(names[rng.integers(len(names))]), ensemble, tempo, 18.0, rng)
     if rng.random() < 0.4:
         parts = [replace(part, program=int(rng.choice(SUSTAINING))) for part in parts]
     return Piece(list(parts), tempo)
