@@ -27,7 +27,7 @@ def evenness(ax, balance: pd.DataFrame) -> None:
     """
     x = balance["listeners"]
     ax.fill_between(x, balance["least"], balance["most"], step="mid", color=PALETTE[0], alpha=0.3)
-    for column, style, label in (("most", "-", "the clip with most"), ("least", "--", "the clip with fewest")):
+    for column, style, label in (("most", "-", "the clip with the most"), ("least", "--", "the clip with the fewest")):
         ax.step(x, balance[column], style, where="mid", color=PALETTE[0], label=label)
     ax.set(xlabel="listeners so far", ylabel="listeners of a clip", title="How evenly clips are heard", ylim=(0, None))
     ax.legend(loc="upper left")
