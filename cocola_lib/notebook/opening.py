@@ -13,6 +13,7 @@ from cocola_lib.notebook.sentences import percent
 from cocola_lib.sampling import PairSpec
 
 MINIATURE = "mini-"  # how the name of a miniature data set begins
+UNEQUAL_S = 0.1  # s, a difference of lengths that is worth mentioning
 
 
 # ------------------------------------------------------------------ 00
@@ -91,7 +92,8 @@ def who_made_it(tracks: Sequence[Track]) -> Markdown:
 def what_defects(found: pd.DataFrame) -> Markdown:
     """The defects of all tracks in a sentence: one row per track, from `data.defects.find_defects`."""
     return Markdown(
-        f"The lengths of the stems differ by more than 0.1 s in **{(found['lengths differ by (s)'] > 0.1).sum()}** of "
+        f"The lengths of the stems differ by more than {UNEQUAL_S} s in "
+        f"**{(found['lengths differ by (s)'] > UNEQUAL_S).sum()}** of "
         f"{len(found)} tracks; **{found['stems that never sound'].sum()}** stems never sound; "
         f"**{(found['clipped samples'] > 0).sum()}** tracks have clipped samples."
     )
@@ -112,6 +114,15 @@ def what_r_does(overlaps: pd.DataFrame, n_negatives: int) -> Markdown:
     return Markdown(
         f"Share of the negatives that come from the same track: {', '.join(shares)}. "
         f"Share of those that overlap by more than half a window: {', '.join(risky)}."
+    )
+
+
+def the_same_but_faster(difference_db: float, n_cells: int, by_hand_s: float, front_end_s: float) -> Markdown:
+    """The largest difference between two ways to the same features, and how long each takes for one clip."""
+    return Markdown(
+        f"The largest difference in {n_cells:,} cells is **{difference_db:.1g} dB**. By hand, one clip took "
+        f"{1000 * by_hand_s:.0f} ms; in a batch, `FrontEnd` took {1000 * front_end_s:.1f} ms per clip. On this machine "
+        f"and in this run, that is **{by_hand_s / front_end_s:.0f} times** as fast."
     )
 
 
@@ -137,6 +148,21 @@ def how_many_usable(together: pd.DataFrame, tracks: Sequence[Track]) -> Markdown
         f"**{100 * usable_share(together):.1f} %** of all windows hold two sounding stems or more and can be used. "
         f"{short} of {len(tracks)} tracks are shorter than a window."
     )
+
+
+def what_is_kept(
+    overview: pd.DataFrame, usable: float, noise_dbfs: float, cheats: pd.DataFrame, found: pd.DataFrame
+) -> dict:
+    """The results of notebook 01 for `results.json`."""
+    return {
+        "overview": overview.to_dict("records"),
+        "usable_windows": usable,
+        "noise_dbfs": noise_dbfs,
+        "shortcuts": cheats.to_dict("records"),
+        "unequal_lengths": int((found["lengths differ by (s)"] > UNEQUAL_S).sum()),
+        "silent_stems": int(found["stems that never sound"].sum()),
+        "tracks_with_clipping": int((found["clipped samples"] > 0).sum()),
+    }
 
 
 def what_pairs_are(usable: float, max_overlap: float, share: float, cheats: pd.DataFrame) -> Markdown:
