@@ -63,7 +63,7 @@ def contrastive_step(
         modes: K channel masks, as `draw_modes` gives them.
         excluded, both_ways: see `loss_of_pairs`.
     Returns:
-        (loss, similarities): a scalar in nats, and (K, K) with the true pairs on the diagonal.
+        (loss, similarities): a scalar in nats; (K, K), true pairs on the diagonal.
     """
     h1, h2 = model.embed(mask_pairs(features, modes)).float().chunk(2)  # (K, D) each
     return loss_of_pairs(model, h1, h2, excluded, both_ways)

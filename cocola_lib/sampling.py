@@ -96,19 +96,10 @@ class WindowSampler:
             yield PairSpec(track.id, round(start * BLOCK_S, 1), anchor, positive)
 
     def batch(self, k: int, seed: int, step: int, at_most: bool = False) -> list[PairSpec]:
-        """The K specifications of one step.
+        """The K specifications of one step, a function of (seed, step); ranks take `specs[rank::world_size]`.
 
         Args:
-            k: K, the number of windows.
-            seed: of the run.
-            step: of the run; same (seed, step), same specifications.
-            at_most: True gives fewer than K windows when no more fit, False raises.
-
-        Returns:
-            K specifications. Ranks take `specs[rank::world_size]`.
-
-        Raises:
-            ValueError: the tracks do not hold K windows that overlap by at most r.
+            at_most: True gives fewer than K windows when no more fit; False raises a ValueError.
         """
         specs = list(islice(self.draw(k, seed, step), k))
         if len(specs) == k or (at_most and specs):
@@ -117,10 +108,8 @@ class WindowSampler:
 
     def audio(self, spec: PairSpec) -> tuple[np.ndarray, np.ndarray]:
         """Read both members of a pair: two (N,) float32 sub-mixes at 16 kHz, plain sums of their stems (Eq. 1)."""
-        anchor, positive = (
-            self.by_id[spec.track_id].read(names, spec.start_s, self.window_s) for names in (spec.anchor, spec.positive)
-        )
-        return anchor, positive
+        track, at = self.by_id[spec.track_id], (spec.start_s, self.window_s)
+        return track.read(spec.anchor, *at), track.read(spec.positive, *at)
 
     def pairs(self, k: int, seed: int, step: int, rank: int = 0, world_size: int = 1) -> np.ndarray:
         """Read the windows of one rank: (K / world_size, 2, N) float32, anchors and positives."""

@@ -23,8 +23,7 @@ from cocola_lib.models import checkpoints
 from cocola_lib.models.calibration import Calibration, stored_calibration
 from cocola_lib.models.formats import IN_PACKAGE, Model, checkpoint_hash, locate, weights_hash
 
-BUNDLED = IN_PACKAGE / "hps-all-time"  # the default
-BUNDLED_PAPER = IN_PACKAGE / "hps-all"  # the paper's encoder
+BUNDLED, BUNDLED_PAPER = IN_PACKAGE / "hps-all-time", IN_PACKAGE / "hps-all"  # the default, and the paper's encoder
 CONTROL = IN_PACKAGE / "control"  # chroma and onsets, nothing learnt
 Hz: TypeAlias = int | None  # the rate of arrays; None: 16,000
 Modes: TypeAlias = Sequence[str] | str | None  # some of MODES; None: all that the model has
@@ -80,7 +79,9 @@ class Score:
 
 
 class Scorer:
-    """Scores pairs of clips with a model. A clip is a path, or samples (N,), (N, channels) or (channels, N) of any length, cut into windows of 5 s. What is
+    """Scores pairs of clips with a model.
+
+    A clip is a path, or samples (N,), (N, channels) or (channels, N) of any length, cut into windows of 5 s. What is
     wrong with a clip or an argument is said in one line, as FileNotFoundError or ValueError.
 
     Args:
