@@ -52,10 +52,8 @@ def simulate(
         ValueError: fewer than two listeners, or more careless ones than listeners.
     """
     if n_listeners < 2 or not 0 <= n_careless <= n_listeners:
-        raise ValueError(
-            f"{n_listeners} listeners, {n_careless} of them careless: two or more listeners are needed, of whom some"
-            " may be careless"
-        )
+        found = f"{n_listeners} listeners, {n_careless} of them careless"
+        raise ValueError(f"{found}: two or more listeners are needed, of whom some may be careless")
     rng = np.random.default_rng(seed)
     stimuli = stimuli[["system", "item", "track"]].drop_duplicates().astype(str).reset_index(drop=True)
     quality = stimuli["system"].map(assumed) + ITEM_SD * rng.standard_normal(len(stimuli))

@@ -52,10 +52,10 @@ def agreement_found(table: pd.DataFrame, alpha: float, ceiling: dict[str, float]
             "**No two listeners rated the same stimulus**, so nothing can be said about their agreement or a ceiling."
         )
     share = {name: max(part, 0.0) for name, part in agreement.variance_components(table).items()}  # below 0 is 0
-    share = {name: part / sum(share.values()) for name, part in share.items()}
+    stimuli, raters, rest = (_percent(share[k] / sum(share.values())) for k in ("stimuli", "raters", "residual"))
     return (
-        f"Of the variance of a rating, {_percent(share['stimuli'])} comes from the stimulus, {_percent(share['raters'])} from how "
-        f"strict the rater is, and {_percent(share['residual'])} from everything else. Where conclusions rest on single "
+        f"Of the variance of a rating, {stimuli} comes from the stimulus, {raters} from how strict the rater is, "
+        f"and {rest} from everything else. Where conclusions rest on single "
         f"ratings, Krippendorff asks for an alpha of 0.80, or 0.67 for tentative ones; here it is {alpha:.2f}. The "
         f"mean ratings have a reliability of {ceiling['reliability']:.2f}: they are as noisy as means of k = "
         f"{ceiling['ratings_per_stimulus']:.1f} ratings, the harmonic mean of the numbers of ratings of a stimulus."
@@ -136,8 +136,8 @@ def needs_found(needed: dict[str, float], n_stimuli: int, ceiling: dict[str, flo
         f"- **Stimuli.** If they were independent, {needed['stimuli_independent']:.0f} would show r = {r} (p < 0.05, "
         f"power 80 %). Here one counts for 1 / {needed['design_effect']:.1f} of an independent one, so it takes "
         f"{needed['stimuli_here']:.0f}, and {needed['stimuli_here_p01']:.0f} for p < 0.01 as in the paper. This study "
-        f"has {n_stimuli}: it would show r = {r} with a power of {_percent(min(power, 0.99))}{' or more' * (power > 0.99)}, "
-        f"and any r above {needed['smallest_r_here']:.2f} with a power of 80 %.\n"
+        f"has {n_stimuli}: it would show r = {r} with a power of {_percent(min(power, 0.99))}"
+        f"{' or more' * (power > 0.99)}, and any r above {needed['smallest_r_here']:.2f} with a power of 80 %.\n"
     )
     perfect, good = (max(1, needed[f"ratings_for_a_{name}"]) for name in ("perfect_metric", "true_r_of_0_8"))
     if not np.isfinite(perfect) or not np.isfinite(ceiling["item"]):
