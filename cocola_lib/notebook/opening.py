@@ -119,8 +119,9 @@ def what_r_does(overlaps: pd.DataFrame, n_negatives: int) -> Markdown:
 
 def the_same_but_faster(difference_db: float, n_cells: int, by_hand_s: float, front_end_s: float) -> Markdown:
     """The largest difference between two ways to the same features, and how long each takes for one clip."""
+    difference = np.format_float_positional(difference_db, precision=1, fractional=False)  # 0.00001, not 1e-05
     return Markdown(
-        f"The largest difference in {n_cells:,} cells is **{difference_db:.1g} dB**. By hand, one clip took "
+        f"The largest difference in {n_cells:,} cells is **{difference} dB**. By hand, one clip took "
         f"{1000 * by_hand_s:.0f} ms; in a batch, `FrontEnd` took {1000 * front_end_s:.1f} ms per clip. On this machine "
         f"and in this run, that is **{by_hand_s / front_end_s:.0f} times** as fast."
     )
