@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 
+import nbformat
 import pytest
 import typer
 import yaml
@@ -35,6 +36,12 @@ def test_the_python_example_runs_as_it_stands(tiny_sets):
 def test_links_lead_to_files_of_the_repository():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README + CONTRIBUTING):
         assert (REPO / target).exists(), target
+
+
+def test_the_readme_asks_each_notebooks_own_question():
+    for path in sorted((REPO / "notebooks").glob("*.ipynb")):
+        question = re.search(r"\*\*([^*]+\?)\*\*", nbformat.read(path, as_version=4).cells[0].source)[1]
+        assert f"| [{path.stem}](notebooks/{path.name}) | {' '.join(question.split())}" in README
 
 
 def test_make_targets_that_the_readme_names_exist():
