@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -217,6 +219,33 @@ def test_export_makes_what_evaluate_reads(capsys, tmp_path):
         soundfile.write(tmp_path / "q" / row["output"], clip(6, 3, 48_000), 48_000)
     frame = systems.read_folder(tmp_path / "q")
     assert set(frame["stem_class"]) <= {"bass", "drums", "guitar"} and len(frame) == 3
+
+
+@pytest.mark.slow
+def test_notebooks_04_and_05_take_a_model_of_one_channel_and_a_system_that_is_silent(tmp_path, tiny_sets):
+    model = tiny_checkpoint(tmp_path / "model", features="mel")
+    folder = other_program(tmp_path / "quiet", "Quiet")
+    for output in (folder / "audio").glob("*_o.flac"):
+        soundfile.write(output, np.zeros(90_000), 16_000)
+    command = [sys.executable, "-m", "cocola_lib", "run", "--profile", "smoke", "--only", "04", "--only", "05"]
+    command += [
+        "--run-dir",
+        tmp_path / "run",
+        "-p",
+        "fad=log-mel",
+        "-p",
+        f"folders={folder}",
+        "-p",
+        f"checkpoint={model}",
+    ]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    scores = pd.read_csv(tmp_path / "run/tables/04_scores.csv")
+    assert set(scores.query("rater == 'COCOLA'")["mode"]) == {"P+H"}
+    assert "Quiet is silent throughout" in (tmp_path / "run/04_accompaniment_evaluation.ipynb").read_text(
+        encoding="utf-8"
+    )
+    assert set(pd.read_csv(tmp_path / "run/tables/05_conflicts.csv")["rater"]) == {"COCOLA", "control"}
 
 
 def test_the_commands_show_up_in_the_help(capsys):

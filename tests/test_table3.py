@@ -116,7 +116,7 @@ def test_silence_copies_and_missing_weights_are_remarked():
     rows = [table3.summarise(scores), table3.empty_rows(["Copy", "Ground Truth"], "CLAP", "no weights")]
     silent, half, copy, missing = table3.remarks(pd.concat(rows, ignore_index=True), scores)
     assert silent.startswith("Quiet is silent throughout") and half.startswith("Half: 50% of its scores are missing")
-    assert copy.startswith("Copy scores above Ground Truth") and missing == "no weights."
+    assert copy.startswith("Above Ground Truth by COCOLA (P+H): Copy.") and missing == "no weights."
 
 
 def test_fad_of_given_embeddings_equals_the_textbook_to_one_in_a_million():

@@ -214,8 +214,11 @@ def remarks(table: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
         for system, part in share[share > 0].items()
     ]
     scored = table[table["metric"] == "COCOLA P+H"].set_index("system")["value"]
-    for system in scored.index[scored > scored.get(TRUTH, np.inf)]:
-        said.append(f"{system} scores above Ground Truth (COCOLA P+H): does it repeat its conditioning?")
+    if above := list(scored.index[scored > scored.get(TRUTH, np.inf)]):
+        said.append(
+            f"Above Ground Truth by COCOLA (P+H): {', '.join(above)}. A system that repeats its conditioning gets "
+            "there, and so does any system where the model has learnt nothing."
+        )
     fads = table[table["metric"].str.startswith("FAD ") & ~table["note"].isin(["", "by definition"])]
     return said + list(dict.fromkeys(fads["note"] + "."))
 
