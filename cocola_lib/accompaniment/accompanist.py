@@ -56,7 +56,7 @@ class Heard:
 
 
 def role_of(stem_class: str) -> str:
-    """Who answers for a class of stem: drums, bass, or for everything else the pad."""
+    """The role that answers for a class of stem: drums, bass, or the pad for everything else."""
     return ROLES.get(stem_class.lower(), "pad")
 
 

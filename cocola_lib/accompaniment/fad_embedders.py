@@ -34,7 +34,7 @@ class LogMel:
     """Means and deviations of a log-mel spectrogram over blocks of 1 s: no weights, nothing to download.
 
     64 numbers: 32 bands (60-7800 Hz, dB relative to full scale, floor -100), mean and standard deviation over time.
-    It hears loudness, timbre and density, and nothing of notes.
+    It hears loudness, timbre and density, but no notes.
     """
 
     name, rate, identity = "log-mel", SAMPLE_RATE, "log-mel-1"

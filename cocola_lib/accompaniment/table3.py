@@ -44,19 +44,21 @@ def summarise(scores: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
-def between(scores: pd.DataFrame, system: str, rater: str = "COCOLA", mode: str = "P+H", seed: int = 0) -> pd.DataFrame:
+def between(
+    scores: pd.DataFrame, system: str, metric: str = "COCOLA", mode: str = "P+H", seed: int = 0
+) -> pd.DataFrame:
     """Does a system that listens fall between Random and Ground Truth, in every data set?
 
     Args:
         scores: from `score_answers`, with these three systems; others play no part.
         system: its name.
-        rater, mode: which scores.
+        metric, mode: which scores.
     Returns:
         A row per data set (the start of `track`): data, n, tracks, the three means, and the two steps on paired items
         with 95 % intervals over tracks (above Random, below Ground Truth); `between` says whether both steps are
         above 0, `clearly` whether both intervals are. No row where one of the three has no score.
     """
-    scores = scores[(scores["rater"] == rater) & (scores["mode"] == mode)]
+    scores = scores[(scores["rater"] == metric) & (scores["mode"] == mode)]
     items = scores.pivot(index=["item", "track"], columns="system", values="score")
     items = items[[RANDOM, system, TRUTH]].dropna().reset_index()
     items["data"] = items["track"].str.split("/").str[0]

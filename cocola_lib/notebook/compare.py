@@ -23,8 +23,8 @@ def compare(
     """A page of systems for one conditioning: their scores, sortable, and players.
 
     Args:
-        table: tidy scores with columns item, system, score, and, where there are several, mode and rater; a column
-            track names the items. Missing scores are shown as "-".
+        table: tidy scores with columns item, system, score, and, where there are several, mode and rater (the
+            metric); a column track names the items. Missing scores are shown as "-".
         clip: (item, system) -> (N,) float32 at 16 kHz, all of an item equally long; asked for the system
             "conditioning" as well.
         item: shown first; None is the table's first.
@@ -61,7 +61,7 @@ class Compare(Panel):
         self._changed()
 
     def scores(self) -> pd.DataFrame:
-        """The shown item's scores: a row per system, a column per rater and mode, best of the first column on top."""
+        """The shown item's scores: a row per system, a column per metric and mode, best of the first column on top."""
         rows = self.table[self.table["item"] == self.item]
         by = [column for column in ("rater", "mode") if column in rows.columns]
         names = rows[by].astype(str).agg(" ".join, axis=1) if by else pd.Series("score", index=rows.index)

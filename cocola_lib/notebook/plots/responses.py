@@ -74,8 +74,9 @@ def conflicts(ax, summary: pd.DataFrame, title: str = "", legend: bool = False) 
     ax.axhline(0, color="0.4", linewidth=1)
     ax.set_xticks(range(len(CONFLICTS)), list(CONFLICTS))
     ax.set(ylabel=LABELS["cost"], title=title, xlim=(-0.5, len(CONFLICTS) - 0.5))
+    ax.set_ylim(-40, 240)  # intervals of a ratio may run off; the points stay readable
     if legend:
-        ax.legend(loc="upper left")
+        ax.legend(loc="lower right")
 
 
 def class_pairs(ax, table: pd.DataFrame, value: str, title: str, label: str, fmt: str = ".2f", **colours) -> None:

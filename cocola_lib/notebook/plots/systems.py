@@ -18,7 +18,7 @@ def scores(axes, table: pd.DataFrame, by: str, systems: Sequence[str]) -> None:
     for ax, (name, rows) in zip(axes, table.groupby(by, sort=False), strict=True):
         mode = name if by == "mode" else "P+H"
         score_distributions(ax, rows, "score", "system", systems, f"COCOLA Score, {mode}")
-        ax.set_title(name)
+        ax.set_title("" if by == "mode" else name)
 
 
 def agreement(axes, ranks: pd.DataFrame, agreement: pd.DataFrame) -> None:
