@@ -34,8 +34,8 @@ def who_rated_what(test: ListeningTest, n_unscored: int) -> str:
         f"{counted(n_people, 'listener')} gave {len(rated)} ratings ({lowest:g} to {highest:g}) to {len(per_stimulus)} "
         f"stimuli: {counted(n['item'], 'item')} from {counted(n['track'], 'song')}, answered by "
         f"{counted(n['system'], 'system')}. A stimulus has {per_stimulus.mean():.1f} ratings on average "
-        f"({per_stimulus.min()} to {per_stimulus.max()}). Left out: {counted(test.not_rated, 'stimulus', 'stimuli')} shown "
-        f"but not rated, and {counted(n_unscored, 'stimulus', 'stimuli')} for which a metric has no score."
+        f"({per_stimulus.min()} to {per_stimulus.max()}). Left out: {counted(test.not_rated, 'stimulus', 'stimuli')} "
+        f"shown but not rated, and {counted(n_unscored, 'stimulus', 'stimuli')} for which a metric has no score."
     )
     few = "\n\n**Very few listeners:** the intervals below cannot tell how other people would have answered."
     return text + few * (n_people < 5)
