@@ -109,11 +109,11 @@ def what_r_does(overlaps: pd.DataFrame, n_negatives: int) -> Markdown:
     if overlaps.empty:
         return Markdown("No two windows of these batches come from one track.")
     per_r = overlaps.groupby("r", sort=False)["overlap"]
-    shares = [f"{r}: {100 * n / n_negatives:.1f} %" for r, n in per_r.size().items()]
-    risky = [f"{r}: {100 * (group > 0.501).mean():.0f} %" for r, group in per_r]
+    shares = [f"{100 * n / n_negatives:.1f} % at {r.replace('%', ' %')}" for r, n in per_r.size().items()]
+    risky = [f"{100 * (group > 0.501).mean():.0f} % at {r.replace('%', ' %')}" for r, group in per_r]
     return Markdown(
-        f"Share of the negatives that come from the same track: {', '.join(shares)}. "
-        f"Share of those that overlap by more than half a window: {', '.join(risky)}."
+        f"Of all negatives, this share comes from the anchor's own track: {', '.join(shares)}. "
+        f"Of those, this share overlaps the anchor by more than half a window: {', '.join(risky)}."
     )
 
 
@@ -175,15 +175,17 @@ def what_pairs_are(usable: float, max_overlap: float, share: float, cheats: pd.D
         share: of the negatives at that r that come from the anchor's own track.
         cheats: from `shortcuts.check_datasets`.
     """
-    return Markdown(
-        f"- A pair is one window and two disjoint groups of its sounding stems; {100 * usable:.0f} % of the windows "
-        f"here can be used. Everything else follows from (seed, step).\n"
-        f"- At r = {100 * max_overlap:.0f} %, {100 * share:.1f} % of the negatives come from the anchor's own track, "
-        f"the others from different music.\n"
-        + "".join(
-            f"- Cues that are not music tell true pairs of {row['data set']} ({row['pairs']}) from random ones in "
-            f"{percent(row['accuracy'], row['low'], row['high'])} of cases; chance is 50 %.\n"
-            for _, row in cheats.iterrows()
-        )
-        + "- The two input channels show the two halves of coherence: lines (which notes) and columns (when)."
-    )
+    told = [
+        f"{row['data set']}, {row['pairs']}: {percent(row['accuracy'], row['low'], row['high'])}"
+        for _, row in cheats.iterrows()
+    ]
+    found = [
+        f"A pair is one window and two disjoint groups of its sounding stems; {100 * usable:.0f} % of the windows here "
+        f"can be used. Everything else follows from (seed, step).",
+        f"At r = {100 * max_overlap:.0f} %, {100 * share:.1f} % of the negatives come from the anchor's own track, and "
+        f"the others from different music.",
+        f"Cues that are not music tell a true pair from a random one in this share of cases, where chance is 50 %: "
+        f"{'; '.join(told) or 'too few tracks to say'}.",
+        "The two input channels show the two halves of coherence: lines (which notes) and columns (when).",
+    ]
+    return Markdown("\n".join(f"- {sentence}" for sentence in found))

@@ -1,0 +1,45 @@
+"""The sentences of notebooks 00 and 01 say what the data say."""
+
+import numpy as np
+import pandas as pd
+from songs import write_bands
+
+from cocola_lib.classification import shortcuts
+from cocola_lib.notebook import opening
+from cocola_lib.sampling import PairSpec, WindowSampler
+
+
+def test_another_track_is_promised_only_where_there_is_one():
+    a, b, c = (PairSpec(track, start, ("bass",), ("keys",)) for track, start in (("x", 0.0), ("x", 5.0), ("y", 0.0)))
+    assert "another track" in opening.the_answer([a, b, c], 2).data
+    assert "another window of the same track" in opening.the_answer([a, b], 1).data
+
+
+def test_a_wrong_choice_is_called_wrong():
+    scores = {"both": np.array([[1.0, 2.0], [0.0, 3.0]])}
+    assert "**wrong**" in opening.the_choice(scores, 1, "model").data
+    assert "right" in opening.the_choice({"both": -scores["both"]}, 1, "model").data
+
+
+def test_the_share_above_the_best_twentieth_is_of_the_true_pairs():
+    random, true = np.arange(100.0), np.array([0.0, 50.0, 98.0, 99.0])
+    row = {"scorer": ["model", "control"], "k": [2, 2], "accuracy": [0.9, 0.8], "low": [0.8, 0.7], "high": [1.0, 0.9]}
+    told = opening.what_scores_say(true, random, pd.DataFrame(row), "model").data
+    assert "exceeded by 50 % of the true pairs" in told
+    assert "picks the true one in 90 % [80, 100] of cases, and the control in 80 % [70, 90]" in told
+
+
+def test_negatives_of_the_own_track_are_counted_for_each_r():
+    overlaps = pd.DataFrame({"r": ["r = 0%", "r = 90%", "r = 90%"], "overlap": [0.0, 0.2, 0.8]})
+    told = opening.what_r_does(overlaps, n_negatives=100).data
+    assert "1.0 % at r = 0 %, 2.0 % at r = 90 %" in told
+    assert "0 % at r = 0 %, 50 % at r = 90 %" in told
+
+
+def test_shortcuts_are_looked_for_in_large_data_sets_only_and_twice(tmp_path):
+    sampler = WindowSampler(write_bands(tmp_path, n=10, seconds=6.0))
+    found = shortcuts.check_datasets(sampler, n_pairs=20)
+    assert list(found["pairs"])[0] == "any sub-mixes"
+    assert set(found["pairs"][1].split(" with ")) < set(sampler.tracks[0].stem_names)
+    assert found["accuracy"].between(found["low"], found["high"]).all()
+    assert shortcuts.check_datasets(WindowSampler(sampler.tracks[:9]), n_pairs=20).empty
