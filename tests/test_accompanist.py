@@ -132,6 +132,21 @@ def test_shifted_is_three_semitones_up_and_stretched_is_slower_at_the_same_pitch
         baselines.stretched(tone, 1.1)
 
 
+def test_rows_of_the_folders_are_kept_and_the_truth_comes_last(conditioning):
+    silence, true = np.zeros_like(conditioning), 0.5 * conditioning
+    answers = {"Ground Truth": [true], "Mine": [silence], "Random": [silence]}
+    asked = Trial(["0"], ["song"], ["bass"], [conditioning], [true], answers, 5.0)
+    trial = baselines.with_baselines(asked, ("Random", "Shifted", "Ground Truth"))
+    assert list(trial.answers) == ["Shifted", "Mine", "Random", "Ground Truth"]
+    assert trial.answers["Random"][0] is silence
+    assert trial.notes == ("Random, Ground Truth: the folders bring these rows, so none is made here.",)
+
+
+def test_without_a_reference_only_the_one_who_listens_can_play(conditioning):
+    asked = Trial(["0"], ["song"], ["bass"], [conditioning], [None], {}, 5.0)
+    assert list(baselines.with_baselines(asked).answers) == ["Accompanist"]
+
+
 def test_an_unknown_system_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="system is 'GMSDI'; there are Random, Shifted"):
         baselines.answer("GMSDI", Trial([], [], [], [], [], {}, 5.0))
