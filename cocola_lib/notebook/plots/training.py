@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cocola_lib.notebook.plots import CHANCE, PALETTE, mel_image
+from cocola_lib.notebook.plots import CHANCE, PALETTE, mel_image, similarity_matrix
 from cocola_lib.sampling import PairSpec
 
 
@@ -30,7 +30,7 @@ def batch(features: np.ndarray, specs: Sequence[PairSpec], modes: Sequence[str],
         sharey=True,
     )
     for row, i in zip(axes, pairs, strict=True):
-        sides = (("anchor", i, specs[i].anchor), ("accompaniment", k + i, specs[i].positive))
+        sides = (("anchor", i, specs[i].anchor), ("positive", k + i, specs[i].positive))
         for side, (role, at, names) in enumerate(sides):
             panels = row[side * n_channels :][:n_channels]
             panels[0].set_title(f"{role}: {' + '.join(names)}", fontsize=9)  # may reach over the next panel
@@ -45,22 +45,65 @@ def batch(features: np.ndarray, specs: Sequence[PairSpec], modes: Sequence[str],
     return figure
 
 
-def side_by_side(axes, table: pd.DataFrame) -> None:
-    """Small runs, one panel per question: accuracy on other songs with its interval.
+def forward_pass(axes, w: np.ndarray, similarities: np.ndarray, excluded: np.ndarray, n_shown: int = 64) -> None:
+    """The parts of Eq. 2 and 3: a corner of W, the similarities, and which candidates an anchor meets.
 
     Args:
-        axes: one per value of the column `varied`.
-        table: from `small_runs.side_by_side`.
+        axes: three.
+        w: (D, D).
+        similarities: (K, K), rows = anchors.
+        excluded: (K, K) bool, candidates with another mask.
     """
-    for ax, (varied, rows) in zip(axes, table.groupby("varied", sort=False), strict=True):
-        y = np.arange(len(rows))
-        error = np.abs(rows[["low", "high"]].to_numpy().T - rows["accuracy"].to_numpy())
-        ax.errorbar(100 * rows["accuracy"], y, xerr=100 * error, fmt="o", color=PALETTE[0], capsize=3)
-        ax.axvline(100 * rows["chance"].iloc[0], **CHANCE)
-        ax.set_yticks(y, rows["setting"])
-        ax.set(title=varied, xlabel="accuracy (%)", ylim=(len(rows) - 0.5, -0.5))
-        ax.set_xlim(left=0)
-        ax.grid(axis="y", visible=False)
+    corner = w[:n_shown, :n_shown]
+    most = np.abs(corner).max()
+    image = axes[0].imshow(corner, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
+    axes[0].figure.colorbar(image, ax=axes[0], shrink=0.8)
+    axes[0].set(title=f"W, the first {len(corner)} of {len(w)} rows and columns")
+    similarity_matrix(axes[1], similarities, "h1 W h2', untrained")
+    axes[2].imshow(~excluded, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes[2].set(title="candidates (white)", xlabel="positive of window", ylabel="anchor of window")
+    for ax in axes:
+        ax.grid(False)
+
+
+def loop_curve(axes, curve: pd.DataFrame, n_candidates: int) -> None:
+    """Loss and accuracy of a training loop over its steps, with their chance lines.
+
+    Args:
+        axes: two.
+        curve: step, loss, accuracy.
+    """
+    for ax, metric, chance in zip(axes, ("loss", "accuracy"), (np.log(n_candidates), 1 / n_candidates), strict=True):
+        ax.plot(curve["step"], curve[metric], color=PALETTE[0], alpha=0.35, linewidth=1)
+        ax.plot(
+            curve["step"], curve[metric].rolling(10, min_periods=1).mean(), color=PALETTE[0], label="mean of 10 steps"
+        )
+        ax.axhline(chance, label=f"chance, {n_candidates} candidates", **CHANCE)
+        ax.set(xlabel="step", ylabel=metric + (" (nats)" if metric == "loss" else ""), ylim=(0, None))
+    axes[0].legend()
+
+
+def shortcut(axes, curve: pd.DataFrame, k: int, found: pd.DataFrame) -> None:
+    """What a mask per pair gives away: accuracy while training, then on new songs with and without the masks.
+
+    Args:
+        axes: two.
+        curve: step, accuracy; k: K of its batches.
+        found: masks, k, accuracy, low, high; a row per point.
+    """
+    smooth = 100 * curve["accuracy"].rolling(10, min_periods=1).mean()
+    axes[0].plot(curve["step"], smooth, color=PALETTE[0], label="mean of 10 steps")
+    axes[0].set(xlabel="step", title=f"training batches, K = {k}")
+    among = found["k"].iloc[0]
+    error = 100 * np.abs(found[["low", "high"]].to_numpy().T - found["accuracy"].to_numpy())
+    axes[1].errorbar(range(len(found)), 100 * found["accuracy"], yerr=error, fmt="o", color=PALETTE[3], capsize=4)
+    axes[1].set_xticks(range(len(found)), found["masks"])
+    axes[1].set(title=f"songs that it never heard, K = {among}", xlim=(-0.6, len(found) - 0.4))
+    for ax, n in zip(axes, (k, among), strict=True):
+        ax.axhline(300 / n, color=PALETTE[1], linestyle=":", label="3 / K: the mask alone")
+        ax.axhline(100 / n, label="1 / K: chance", **CHANCE)
+        ax.set(ylabel="accuracy (%)", ylim=(0, None))
+    axes[0].legend()
 
 
 def stem_map(ax, points: np.ndarray, windows: Sequence[int], names: Sequence[str], title: str = "") -> None:
@@ -88,39 +131,3 @@ def stem_map(ax, points: np.ndarray, windows: Sequence[int], names: Sequence[str
         ax.annotate(name, point, xytext=(3, 2), textcoords="offset points", fontsize=6.5, color="0.4")
     ax.set(xticks=[], yticks=[], title=title)
     ax.grid(False)
-
-
-def ideas(axes, table: pd.DataFrame, k: int) -> None:
-    """What found most in the same minutes: accuracy of every idea with its interval, one panel per test set.
-
-    Args:
-        axes: one per data set of the table, with one y axis.
-        table: of `efficiency`.
-        k: K.
-    """
-    found = table[table["k"] == k]
-    order = found.groupby("variant")["accuracy"].mean().sort_values().index
-    for i, (ax, (dataset, rows)) in enumerate(zip(axes, found.groupby("dataset", sort=False), strict=True)):
-        rows = rows.set_index("variant").loc[order]
-        error = np.abs(rows[["low", "high"]].to_numpy().T - rows["accuracy"].to_numpy())
-        ax.errorbar(100 * rows["accuracy"], range(len(rows)), xerr=100 * error, fmt="o", color=PALETTE[i], capsize=3)
-        ax.axvline(100 / k, **CHANCE)
-        ax.set(title=dataset, xlabel=f"partner found among {k} (%)", xlim=(0, 100), yticks=range(len(rows)))
-        ax.set_yticklabels(order, fontsize=9)
-
-
-def long_run(axes, logs: dict[str, pd.DataFrame]) -> None:
-    """Loss and accuracy of trainings of an hour and more; what was validated is dashed.
-
-    Args:
-        axes: two.
-        logs: name -> step, minutes, split, loss, accuracy.
-    """
-    for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
-        for i, (name, log) in enumerate(logs.items()):
-            for split, rows in log.dropna(subset=metric).groupby("split"):
-                values = rows[metric].rolling(max(1, len(rows) // 50), min_periods=1).mean()
-                style = {"ls": "--", "marker": "."} if split == "valid" else {}
-                ax.plot(rows["minutes"], values, color=PALETTE[i], label=f"{name}, {split}", **style)
-        ax.set(xlabel="minutes of training", ylabel=metric + (" (nats)" if metric == "loss" else ""), ylim=(0, None))
-    axes[0].legend()
