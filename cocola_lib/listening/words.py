@@ -68,7 +68,7 @@ def welcome_back(name: str, rated: int, total: int, page: int) -> dict:
     return {
         "view": "welcome back",
         "heading": f"Welcome back, {name}",
-        "text": [f"Somebody with this name has rated {rated} of {total} clips and stopped at page {page}. Is that you?"],
+        "text": [f"Somebody with this name rated {rated} of {total} clips and stopped at page {page}. Is that you?"],
         "buttons": [
             {"do": "leave", "label": "No, I need another name", "minor": True},
             {"do": "begin", "label": "Yes, go on where I stopped"},
