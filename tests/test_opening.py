@@ -30,9 +30,10 @@ def test_the_share_above_the_best_twentieth_is_of_the_true_pairs():
 
 
 def test_negatives_of_the_own_track_are_counted_for_each_r():
-    overlaps = pd.DataFrame({"r": ["r = 0%", "r = 90%", "r = 90%"], "overlap": [0.0, 0.2, 0.8]})
-    told = opening.what_r_does(overlaps, n_negatives=100).data
-    assert "1.0 % at r = 0 %, 2.0 % at r = 90 %" in told
+    rows = [("r = 0 %", 0.0), ("r = 90 %", 0.2), ("r = 90 %", 0.8), ("r = 90 %", np.nan), ("r = 90 %", np.nan)]
+    negatives = pd.DataFrame(rows, columns=["r", "overlap"]).assign(**{"same track": [True, True, True, False, False]})
+    told = opening.what_r_does(negatives).data
+    assert "100.0 % at r = 0 %, 50.0 % at r = 90 %" in told  # batches differ in size where few windows fit
     assert "0 % at r = 0 %, 50 % at r = 90 %" in told
 
 

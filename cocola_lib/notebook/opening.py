@@ -22,7 +22,7 @@ def the_music(tracks: Sequence[Track]) -> Markdown:
     minutes = sum(track.duration_s for track in tracks) / 60
     return Markdown(
         f"The music comes from **{', '.join(sorted({track.dataset for track in tracks}))}**: {len(tracks)} tracks, "
-        f"{minutes:.0f} minutes in all, each given as separate stems."
+        f"{minutes:.1f} minutes in all, each given as separate stems."
     )
 
 
@@ -99,18 +99,19 @@ def what_defects(found: pd.DataFrame) -> Markdown:
     )
 
 
-def what_r_does(overlaps: pd.DataFrame, n_negatives: int) -> Markdown:
-    """How many negatives come from the anchor's own track.
+def what_r_does(negatives: pd.DataFrame) -> Markdown:
+    """How many negatives come from the anchor's own track, and how much those overlap the anchor.
 
     Args:
-        overlaps: one row per such negative: "r" as text, "overlap" as a share of the window.
-        n_negatives: pairs of windows that were looked at for each r.
+        negatives: one row per pair of windows in a batch: "r" as text, "same track", and "overlap" as a share of the
+            window, NaN where the tracks differ.
     """
-    if overlaps.empty:
+    own = negatives[negatives["same track"]]
+    if own.empty:
         return Markdown("No two windows of these batches come from one track.")
-    per_r = overlaps.groupby("r", sort=False)["overlap"]
-    shares = [f"{100 * n / n_negatives:.1f} % at {r.replace('%', ' %')}" for r, n in per_r.size().items()]
-    risky = [f"{100 * (group > 0.501).mean():.0f} % at {r.replace('%', ' %')}" for r, group in per_r]
+    per_r = negatives.groupby("r", sort=False)["same track"].mean()
+    shares = [f"{100 * share:.1f} % at {r}" for r, share in per_r.items()]
+    risky = [f"{100 * (overlap > 0.501).mean():.0f} % at {r}" for r, overlap in own.groupby("r", sort=False)["overlap"]]
     return Markdown(
         f"Of all negatives, this share comes from the anchor's own track: {', '.join(shares)}. "
         f"Of those, this share overlaps the anchor by more than half a window: {', '.join(risky)}."
