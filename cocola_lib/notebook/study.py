@@ -147,6 +147,7 @@ def _execute(path: Path, run_dir: Path, parameters: dict) -> Executed:
             parameters=parameters,
             cwd=str(path.parent),
             progress_bar=False,
+            coalesce_streams=True,  # of a progress bar, the last state is kept
             extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
         )
     except papermill.PapermillExecutionError as error:

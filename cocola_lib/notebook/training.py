@@ -64,15 +64,22 @@ def how_it_starts(ours: float, librarys: float, n_candidates: int) -> Markdown:
     )
 
 
-def what_the_loop_did(curve: pd.DataFrame, n_candidates: int) -> Markdown:
-    """The first and the last quarter of a curve (step, loss, accuracy) in a sentence."""
-    few = max(1, len(curve) // 4)
+def what_the_loop_did(curve: pd.DataFrame, n_candidates: int, found: pd.DataFrame) -> Markdown:
+    """What a loop learnt: the first and the last quarter of its curve, and its answers on new songs.
+
+    Args:
+        curve: step, loss, accuracy.
+        n_candidates: that an anchor meets in training.
+        found: `accuracy_table` of songs that it never heard, one row.
+    """
+    few, new = max(1, len(curve) // 4), found.iloc[0]
     first, last = curve.head(few).mean(), curve.tail(few).mean()
     return Markdown(
-        f"From the first {few} steps to the last {few}, the mean loss goes from {first['loss']:.2f} to "
+        f"From the first quarter of the steps to the last, the mean loss goes from {first['loss']:.2f} to "
         f"{last['loss']:.2f} (chance: {np.log(n_candidates):.2f}), the mean accuracy from {first['accuracy']:.0%} to "
-        f"{last['accuracy']:.0%} (chance: {1 / n_candidates:.1%}). These are the batches that it learns from, heard "
-        "several times; what counts are songs that it has never heard."
+        f"{last['accuracy']:.0%} (chance: {1 / n_candidates:.1%}). On songs that it has never heard, it finds the "
+        f"partner among {new['k']:.0f} in {percent(new['accuracy'], new['low'], new['high'])} of cases (chance: "
+        f"{new['chance']:.1%}). A few batches that are heard again and again can be learnt by heart; new songs cannot."
     )
 
 

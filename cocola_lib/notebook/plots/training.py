@@ -46,13 +46,13 @@ def batch(features: np.ndarray, specs: Sequence[PairSpec], modes: Sequence[str],
 
 
 def forward_pass(axes, w: np.ndarray, similarities: np.ndarray, excluded: np.ndarray, n_shown: int = 64) -> None:
-    """The parts of Eq. 2 and 3: a corner of W, the similarities, and which candidates an anchor meets.
+    """The parts of Eq. 2 and 3: a corner of W, the similarities, and which windows share a mask.
 
     Args:
         axes: three.
         w: (D, D).
         similarities: (K, K), rows = anchors.
-        excluded: (K, K) bool, candidates with another mask.
+        excluded: (K, K) bool, pairs of windows with different masks.
     """
     corner = w[:n_shown, :n_shown]
     most = np.abs(corner).max()
@@ -61,7 +61,7 @@ def forward_pass(axes, w: np.ndarray, similarities: np.ndarray, excluded: np.nda
     axes[0].set(title=f"W, the first {len(corner)} of {len(w)} rows and columns")
     similarity_matrix(axes[1], similarities, "h1 W h2', untrained")
     axes[2].imshow(~excluded, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes[2].set(title="candidates (white)", xlabel="positive of window", ylabel="anchor of window")
+    axes[2].set(title="the same mask (white)", xlabel="positive of window", ylabel="anchor of window")
     for ax in axes:
         ax.grid(False)
 
