@@ -49,8 +49,11 @@ def block_energy(track: Track, cache: bool = True) -> np.ndarray:
     n_blocks = int(track.duration_s / BLOCK_S + 1e-6)
     energy = np.stack([_block_energy(stem, n_blocks) for stem in track.stems]).astype(np.float32)
     if cache:
-        with whole(path) as temporary:
-            np.save(temporary, energy)
+        try:
+            with whole(path) as temporary:
+                np.save(temporary, energy)
+        except OSError as error:
+            raise OSError(f"{error} with the environment variable COCOLA_DATA") from None
     return energy
 
 
