@@ -1,4 +1,7 @@
-"""Models on disk: a folder with `model.safetensors` (weights) and `config.json` (everything else)."""
+"""Models on disk: a folder with `model.safetensors` (weights) and `config.json` (everything else).
+
+Two kinds have no weights of their own: the control, and a learnt model with measured features beside it.
+"""
 
 import dataclasses
 import json
@@ -10,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from cocola_lib.encoder import Cocola, ModelConfig
 from cocola_lib.files import whole_folder, write_json
 from cocola_lib.models.control import ChromaOnsets
-from cocola_lib.models.formats import CONFIG, FORMAT, VERSION, WEIGHTS, fit, locate
+from cocola_lib.models.formats import CONFIG, FORMAT, VERSION, WEIGHTS, checkpoint_hash, fit, locate
+from cocola_lib.models.fused import Fused
 from cocola_lib.models.official import load_official
 
 
@@ -56,7 +60,8 @@ def load(path):
         path: a folder written by `save`, the name of a model in the package (see `locate`), or a released Lightning
             .ckpt (tensors only; nothing in it runs).
     Returns:
-        (model, config): Cocola in eval mode on the CPU, and the checkpoint's config dict.
+        (model, config): Cocola in eval mode on the CPU (`ChromaOnsets` for the control, `Fused` where features are
+        measured beside what is learnt), and the checkpoint's config dict.
     Raises:
         FileNotFoundError, ValueError: one line: which file, what was found, what to do.
     """
@@ -70,10 +75,33 @@ def load(path):
     if path.is_file():
         return load_official(path)
     config = read_config(path)
-    if "spread" in config["model"]:  # the control: a checkpoint without weights
-        return ChromaOnsets(config["model"]["spread"]), config
+    kind = next((key for key in OPEN if key in config["model"]), "backbone")
+    return OPEN[kind](path, config["model"]), config
+
+
+def _control(path, settings):
+    """The control, which has two constants and no weights."""
+    return ChromaOnsets(settings["spread"])
+
+
+def _fused(path, settings):
+    """A model in another checkpoint, and measured features beside it."""
     try:
-        model = Cocola(ModelConfig.from_dict(config["model"]))
+        name, expected, weights = (settings[key] for key in ("learnt", "learnt_hash", "weights"))
+        found = checkpoint_hash(name)
+        if found != expected:
+            raise ValueError(f"made for {name} {expected}, here is {found}; install the release that it came with")
+        return Fused(load(name)[0], weights)
+    except KeyError as error:
+        raise ValueError(f"{path / CONFIG}: {error} is missing; copy it again") from None
+    except (FileNotFoundError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path / CONFIG}: {error}") from None
+
+
+def _ours(path, settings):
+    """A `Cocola`, its weights beside it."""
+    try:
+        model = Cocola(ModelConfig.from_dict(settings))
         state = load_file(path / WEIGHTS)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: has no {WEIGHTS}; the checkpoint is incomplete") from None
@@ -81,8 +109,10 @@ def load(path):
         raise ValueError(f"{path / WEIGHTS}: cannot be read ({error}); cut off or damaged, copy it again") from None
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path / CONFIG}: {error}") from None
-    fit(model, state, path / WEIGHTS)
-    return model.eval(), config
+    return fit(model, state, path / WEIGHTS).eval()
+
+
+OPEN = {"spread": _control, "learnt": _fused, "backbone": _ours}  # a setting that only this kind has -> how it opens
 
 
 def read_config(folder):

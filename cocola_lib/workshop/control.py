@@ -35,15 +35,32 @@ def spreads(pairs, groups):
     return {mode: float(np.std(list(calibration.split(m, np.array(groups)))[1])) for mode, m in found.items()}
 
 
+def write_calibrated(folder, model, settings, drawn, checkpoint=None):
+    """Calibrate a model that has no weights of its own, and write its checkpoint: a config.json.
+
+    Args:
+        folder: of the checkpoint.
+        model: what is calibrated.
+        settings: the part of the config that says how to build it.
+        drawn: from `validation_pairs`.
+        checkpoint: of the model that it is built on, for the provenance.
+
+    Returns:
+        The calibration.
+    """
+    tracks, pairs, groups = drawn
+    known = calibration.calibrate(Scorer.from_model(model, device="cpu"), pairs, NAME, groups)
+    config = {"format": FORMAT, "version": VERSION, "model": settings, "training": None}
+    config |= {"calibration": {NAME: known.to_dict()}, "provenance": provenance(tracks, SEED, checkpoint)}
+    write_json(folder / CONFIG, config)
+    return known
+
+
 def main():
     """Measure, and write the control's checkpoint."""
-    tracks, pairs, groups = validation_pairs()
+    _, pairs, groups = drawn = validation_pairs()
     spread = {mode: round(value, 4) for mode, value in spreads(pairs, groups).items()}
-    scorer = Scorer.from_model(ChromaOnsets(spread), device="cpu")
-    known = calibration.calibrate(scorer, pairs, NAME, groups)
-    config = {"format": FORMAT, "version": VERSION, "model": {"spread": spread}, "training": None}
-    config |= {"calibration": {NAME: known.to_dict()}, "provenance": provenance(tracks, SEED)}
-    write_json(CONTROL / CONFIG, config)
+    known = write_calibrated(CONTROL, ChromaOnsets(spread), {"spread": spread}, drawn)
     print(f"{CONTROL}: spread {spread}, {len(pairs)} pairs; AUC of both {known.modes['both'].auc:.3f}")
 
 
