@@ -14,7 +14,7 @@ CLASSES = {  # in the order of tables and axes; the first pattern that a name ma
     "keys": r"piano|organ|keys|synth|accordion|pad|lead",
     "strings": r"string|violin|viola|cello|double bass|ensemble",
     "wind": r"brass|reed|pipe|wind|flute|oboe|clarinet|bassoon|sax|trumpet|horn|trombone|tuba",
-    "vocals": r"vocal|voice|choir|singer",
+    "vocals": r"vocal|voice|vox|choir|singer",
     "effects": r"effect|fx",
     "other": r"",
 }

@@ -1,0 +1,223 @@
+"""Recordings: how often a score finds the partner in music by people, and the right output of a generator.
+
+    python -m cocola_lib.workshop.recordings FOLDER [--generated FOLDER] [--checkpoint X ...] --out CSV
+
+FOLDER holds pieces as folders of stems, or folders of such folders, one per source. Two disjoint sub-mixes of a window
+are a true pair (`WindowSampler`). Windows of other pieces are its rivals ("strangers"); windows of the same piece,
+which are much harder to tell from it, are counted apart. Sources that are unlike the others, such as karaoke with
+amateur singers, get rows of their own. The folder of generators holds SYSTEM/EXAMPLE/{context,output}.flac: a context
+should score higher with its own output than with those that the same system gave to other contexts.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+
+from cocola_lib.data import audio
+from cocola_lib.data.stem_classes import class_of_mix
+from cocola_lib.data.stems import Track
+from cocola_lib.data.tracks import data_hash, load_tracks
+from cocola_lib.evaluation import bootstrap_ratio, win_probability
+from cocola_lib.files import write_csv
+from cocola_lib.models.provenance import provenance
+from cocola_lib.sampling import PairSpec, WindowSampler
+from cocola_lib.scoring import Scorer
+from cocola_lib.workshop.families.outside import beside
+
+KS = (2, 8, 32)
+METRICS = ["hps-all-measured", "hps-all-time", "control"]  # the first is compared with the others
+APART = ["mir-1k"]  # amateur singers over karaoke
+SILENT_DBFS = -50.0  # an output below it is none
+LADDER = (  # streamgen's systems as they were built, the worst first
+    "streamgen-random-pairing",
+    "streamgen-online-tf-minus1s",
+    "streamgen-online-tf0",
+    "streamgen-online-tf-plus1s",
+    "streamgen-offline-stemgen",
+    "streamgen-groundtruth-codec",
+)
+
+
+def find_pieces(folder: Path) -> list[Track]:
+    """All pieces of a folder; each one's `dataset` is its source, the folder that it lies in."""
+    children = [d for d in sorted(folder.iterdir()) if d.is_dir()]
+    holds_pieces = any(file.is_file() for child in children for file in child.iterdir())
+    return [track for root in ([folder] if holds_pieces else children) for track in load_tracks(root)]
+
+
+def hits(matrix: np.ndarray, rivals: np.ndarray, k: int) -> np.ndarray:
+    """Eq. 4 in closed form where not all others are rivals, the mean of both directions.
+
+    Args:
+        matrix: (n, n), row i and column i are a pair.
+        rivals: (n, n) bool: whom each anchor meets.
+        k: K.
+
+    Returns:
+        (n,); NaN where an anchor has fewer than K - 1 rivals.
+    """
+    found = []
+    for s, met in ((matrix, rivals), (matrix.T, rivals.T)):
+        unbeaten, n = (~(s < np.diag(s)[:, None]) & met).sum(axis=1), met.sum(axis=1)
+        pairs = zip(unbeaten, n, strict=True)
+        found.append([win_probability(u, m + 1, k) if m >= k - 1 else np.nan for u, m in pairs])
+    return np.mean(np.array(found, dtype=float), axis=0)
+
+
+def questions(specs: Sequence[PairSpec]) -> list[tuple[str, int, np.ndarray, np.ndarray]]:
+    """What is asked of n pairs: (rivals, K, (n, n) who meets whom, (n,) which pairs are asked)."""
+    pieces = np.array([spec.track_id for spec in specs])
+    stranger, everyone = pieces[:, None] != pieces[None], np.ones(len(specs), dtype=bool)
+    voice = np.array(["vocals" in (class_of_mix(s.anchor), class_of_mix(s.positive)) for s in specs])
+    asked = [("strangers", k, stranger, everyone) for k in KS]
+    asked += [("same piece", 2, ~stranger & ~np.eye(len(specs), dtype=bool), everyone)]
+    if 0 < voice.sum() < len(voice):
+        for what, used in (("voice alone on a side", voice), ("no voice alone", ~voice)):
+            asked += [(f"strangers, {what}", k, stranger, used) for k in KS]
+    return asked
+
+
+def partner_rows(name: str, specs: Sequence[PairSpec], matrices: dict[str, np.ndarray]) -> list[dict]:
+    """Eq. 4 of every metric on one set of pairs.
+
+    Args:
+        name: of the set.
+        specs: n pairs.
+        matrices: metric -> (n, n).
+    """
+    pieces, rows = np.array([spec.track_id for spec in specs]), []
+    for rivals, k, met, used in questions(specs):
+        found = {metric: hits(matrix, met, k) for metric, matrix in matrices.items()}
+        known = used & np.isfinite(next(iter(found.values())))
+        if known.any():
+            sizes = {"n_pairs": int(known.sum()), "n_pieces": len(set(pieces[known]))}
+            compared = beside({metric: values[known] for metric, values in found.items()}, pieces[known])
+            rows += [{"test": name, "rivals": rivals, "k": k} | row | sizes for row in compared]
+    return rows
+
+
+def measure_pieces(
+    tracks: Sequence[Track], metrics: dict[str, Scorer], apart: Sequence[str], n: int, seed: int
+) -> pd.DataFrame:
+    """How often each metric finds the partner: "pieces", and sources of their own.
+
+    Args:
+        tracks: the pieces.
+        metrics: name -> scorer; the first is compared with the others.
+        apart: sources that are asked by themselves.
+        n: pairs of each set, at most.
+        seed: of the draw.
+    """
+    sets = {"pieces": [track for track in tracks if track.dataset not in apart]}
+    sets |= {source: [track for track in tracks if track.dataset == source] for source in apart}
+    rows = []
+    for name, chosen in sets.items():
+        if chosen:
+            sampler = WindowSampler(chosen)
+            specs = sampler.batch(n, seed, 0, at_most=True)
+            sides = list(zip(*map(sampler.audio, specs), strict=True))
+            rows += partner_rows(name, specs, {metric: scorer.matrix(*sides) for metric, scorer in metrics.items()})
+    return pd.DataFrame(rows)
+
+
+def examples(system: Path) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
+    """A system's answers, silent ones left out, cut to the length of the shortest.
+
+    Returns:
+        (n,) a name for each context, contexts, outputs.
+    """
+    names, contexts, outputs = [], [], []
+    for folder in sorted(d for d in system.iterdir() if d.is_dir()):
+        context, output = (audio.read(folder / f"{side}.flac") for side in ("context", "output"))
+        n = min(len(context), len(output))
+        if n >= audio.WINDOW_S * audio.SAMPLE_RATE and audio.rms_dbfs(output[:n]) > SILENT_DBFS:
+            names.append(hashlib.sha256(context.tobytes()).hexdigest())
+            contexts.append(context)
+            outputs.append(output)
+    shortest = min(map(len, contexts + outputs), default=0)
+    return np.array(names), [x[:shortest] for x in contexts], [x[:shortest] for x in outputs]
+
+
+def measure_systems(folder: Path, metrics: dict[str, Scorer]) -> pd.DataFrame:
+    """Own against foreign accompaniment: the share of foreign outputs that a context's own one beats.
+
+    Returns:
+        A row per system and metric (test "generated": `value` is that share, `score` the mean of the own scores), and
+        the mean over systems.
+    """
+    rows, shares = [], []
+    for system in sorted(d for d in folder.iterdir() if d.is_dir()):
+        names, contexts, outputs = examples(system)
+        foreign = names[:, None] != names[None]
+        if not foreign.any():
+            continue
+        matrices = {metric: scorer.matrix(contexts, outputs) for metric, scorer in metrics.items()}
+        known = np.isfinite(np.diag(next(iter(matrices.values()))))  # somewhere both sides sound
+        sizes = {"n_pairs": int(known.sum()), "n_pieces": len(set(names[known]))}
+        won = {}
+        for metric, s in matrices.items():
+            beaten = (s < np.diag(s)[:, None]) & foreign
+            won[metric] = (beaten.sum(axis=1) / foreign.sum(axis=1))[known]
+            row = {"test": "generated", "system": system.name, "rater": metric, "value": won[metric].mean()}
+            rows.append(row | {"score": np.diag(s)[known].mean()} | sizes)
+        shares.append(pd.DataFrame(won).assign(context=names[known], weight=1 / known.sum()))
+    return pd.DataFrame(rows + (mean_rows(pd.concat(shares)) if shares else []))
+
+
+def mean_rows(shares: pd.DataFrame) -> list[dict]:
+    """The mean over systems of every metric, and of the first's lead over the others.
+
+    The 95 % intervals resample contexts, which systems share.
+
+    Args:
+        shares: a row per example: a column per metric, `context`, and `weight`, one over the system's examples.
+    """
+    weight, context = shares["weight"].to_numpy(), shares["context"].to_numpy()
+    first, *others = metrics = [column for column in shares if column not in ("context", "weight")]
+    values = {metric: shares[metric].to_numpy() for metric in metrics}
+    values |= {f"{first} - {other}": values[first] - values[other] for other in others}
+    rows = []
+    for metric, found in values.items():
+        low, high = bootstrap_ratio(found * weight, weight, context)
+        row = {"test": "generated", "system": "mean", "rater": metric, "value": (found * weight).sum() / weight.sum()}
+        rows.append(row | {"low": low, "high": high, "n_pairs": len(found), "n_pieces": len(set(context))})
+    return rows
+
+
+def ladder(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean scores of streamgen's systems, the worst first, and whether a metric ranks them as they were built."""
+    chosen = table[table["system"].isin(LADDER)]
+    wide = chosen.pivot(index="rater", columns="system", values="score").reindex(columns=LADDER).dropna()
+    return wide.round(2).assign(in_order=(np.diff(wide.to_numpy(), axis=1) > 0).all(axis=1))
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Pieces or sources.", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option(help="Write the table there, as CSV.")],
+    generated: Annotated[Path | None, typer.Option(help="Outputs of generators.", exists=True, file_okay=False)] = None,
+    checkpoint: Annotated[list[str], typer.Option(help="A folder or a name; the first is compared.")] = METRICS,
+    apart: Annotated[list[str], typer.Option(help="Sources in rows of their own.")] = APART,
+    pairs: Annotated[int, typer.Option(help="Of each set, at most.")] = 240,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+):
+    """Measure scores on recordings and on outputs of generators."""
+    metrics = {name: Scorer(name) for name in checkpoint}
+    tracks = find_pieces(folder)
+    tables = [measure_pieces(tracks, metrics, apart, pairs, seed)]
+    if generated:
+        tables.append(measure_systems(generated, metrics))
+        typer.echo(ladder(tables[-1]).to_string())
+    about = provenance(tracks, seed)
+    table = pd.concat(tables, ignore_index=True)
+    table["checkpoint"] = table["rater"].map({name: scorer.hash for name, scorer in metrics.items()})
+    write_csv(out, table.assign(seed=seed, data=data_hash(tracks), command=about["command"]))
+    typer.echo(table.round(3).to_string())
+
+
+if __name__ == "__main__":
+    typer.run(main)
