@@ -27,9 +27,8 @@ class Clip:
         rate: Hz of an array; None means 16,000. Files know their own.
         hop_s: seconds from one window to the next.
         name: what messages call an array.
-    Raises:
-        FileNotFoundError, ValueError: as `audio.read` and `audio.to_mono`.
-    A clip shorter than a window is filled up with zeros, with a warning.
+    Raises FileNotFoundError or ValueError as `audio.read` does; a clip shorter than a window is zero padded, with a
+    warning.
     """
 
     def __init__(self, source: Sound, rate: int | None = None, hop_s: float = HOP_S, name: str = "clip"):

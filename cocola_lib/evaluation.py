@@ -30,13 +30,7 @@ def hit_probability(similarities: np.ndarray, k: int) -> np.ndarray:
 
 
 def unbeaten_rivals(similarities: np.ndarray) -> np.ndarray:
-    """How many of its n - 1 rivals each anchor's own positive does not beat: (n, n) -> (n,), 0 is a perfect match.
-
-    All that Eq. 4 needs of a row, for any K.
-
-    Raises:
-        ValueError: not square.
-    """
+    """How many of its n - 1 rivals each anchor's own positive does not beat: (n, n) -> (n,), all that Eq. 4 needs."""
     s = np.asarray(similarities, dtype=np.float64)
     if s.ndim != 2 or s.shape[0] != s.shape[1]:
         raise ValueError(f"similarities has shape {s.shape}; a square matrix (anchors x positives) is needed")
@@ -47,15 +41,10 @@ def win_probability(unbeaten: np.ndarray, n: int, k: int) -> np.ndarray:
     """The probability that K - 1 rivals, drawn from n - 1 without replacement, are all among those that are beaten.
 
     Args:
-        unbeaten: rivals that are not beaten, see `unbeaten_rivals`.
-        n: pairs in the list.
-        k: K, from 2 to n.
+        unbeaten: rivals that are not beaten, see `unbeaten_rivals`. n: pairs in the list. k: K, from 2 to n.
 
     Returns:
         C(n - 1 - unbeaten, K - 1) / C(n - 1, K - 1), in [0, 1].
-
-    Raises:
-        ValueError: K outside 2..n.
     """
     if not 2 <= k <= n:
         raise ValueError(f"K is {k}; with {n} pairs it must lie in 2..{n}")
@@ -66,15 +55,7 @@ def win_probability(unbeaten: np.ndarray, n: int, k: int) -> np.ndarray:
 def bootstrap_interval(
     values: np.ndarray, groups: Sequence[str], seed: int = 0, n_bootstrap: int = N_BOOTSTRAP
 ) -> tuple[float, float]:
-    """95 % interval of the mean by resampling groups (tracks): windows of one track are not independent.
-
-    Args:
-        values: (n,) one value per pair.
-        groups: (n,) the track of each pair.
-
-    Returns:
-        (low, high); NaN where there is a single group.
-    """
+    """95 % interval of the mean, (low, high), see `bootstrap_ratio`: windows of one track are not independent."""
     return bootstrap_ratio(values, np.ones(len(values)), groups, seed, n_bootstrap)
 
 

@@ -5,6 +5,7 @@ Used by notebooks 01 and 02.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -97,9 +98,7 @@ def hps_log_mel(waveforms: Tensor, path: str = "auto") -> Tensor:
 def log_mel(waveforms: Tensor, htk: bool = False) -> Tensor:
     """Log-mel without separation: (B, N) -> (B, 1, M, T) dB; `htk` as the released mel-only variant."""
     if htk and waveforms.shape[1] <= N_FFT // 2:
-        raise ValueError(
-            f"clip of {waveforms.shape[1]} samples: mel_htk mirrors edges and needs more than {N_FFT // 2}"
-        )
+        raise ValueError(f"clip of {waveforms.shape[1]} samples: mel_htk mirrors edges and needs over {N_FFT // 2}")
     power = _stft_magnitude(waveforms, "reflect" if htk else "constant").square()
     mel = (mel_filters(waveforms.device, htk) @ power).unsqueeze(1)  # (B, 1, M, T)
     return mel.clamp_(min=AMIN).log10_().mul_(10) if htk else _relative_db(mel)
@@ -136,26 +135,13 @@ def check_modes(modes: Sequence[str] | str | None, available: Sequence[str] = MO
     return tuple(modes)
 
 
-_FILTERS: dict[tuple[str, bool], Tensor] = {}
-
-
+@cache
 def mel_filters(device: torch.device | str, htk: bool = False) -> Tensor:
     """The (M, F) triangular filters: Slaney's (area one), or HTK's (height one)."""
-    key = (str(device), htk)
-    if key not in _FILTERS:
-        import librosa
+    import librosa
 
-        weights = librosa.filters.mel(
-            sr=SAMPLE_RATE,
-            n_fft=N_FFT,
-            n_mels=N_MELS,
-            fmin=FMIN_HZ,
-            fmax=FMAX_HZ,
-            htk=htk,
-            norm=None if htk else "slaney",
-        )
-        _FILTERS[key] = torch.from_numpy(weights).to(device)
-    return _FILTERS[key]
+    shape: dict = {"sr": SAMPLE_RATE, "n_fft": N_FFT, "n_mels": N_MELS, "fmin": FMIN_HZ, "fmax": FMAX_HZ}
+    return torch.from_numpy(librosa.filters.mel(**shape, htk=htk, norm=None if htk else "slaney")).to(device)
 
 
 def _checked(waveforms: Tensor) -> Tensor:
@@ -163,9 +149,7 @@ def _checked(waveforms: Tensor) -> Tensor:
     if waveforms.ndim != 2 or waveforms.shape[1] == 0:
         raise ValueError(f"waveforms must be (B, N) with N > 0, found shape {tuple(waveforms.shape)}")
     if not waveforms.is_floating_point():
-        raise ValueError(
-            f"waveforms must be floating point in +-1, found {waveforms.dtype}: divide integers by full scale"
-        )
+        raise ValueError(f"waveforms must be floating point in +-1, found {waveforms.dtype}: divide by full scale")
     if not torch.isfinite(waveforms).all():
         raise ValueError("waveforms hold NaN or infinite samples: mend or leave out the clip")
     return waveforms.detach().float()

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
+from cocola_lib.encoder import Cocola, ModelConfig
 from cocola_lib.fast.inference import CHUNK, frozen, probe_clips
 from cocola_lib.features import MODES
 from cocola_lib.loss import contrastive_loss
 from cocola_lib.models.backbones import Columns, StaticPadConv2d
+from cocola_lib.training.start import data_dependent_start
 
 SMALL = "mobilenetv3_small_050"
 T, D_STEP = 32, 16

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from cocola_lib.data.stems import Track
-from cocola_lib.encoder import Cocola, data_dependent_start
+from cocola_lib.encoder import Cocola
 from cocola_lib.models import calibration, checkpoints
 from cocola_lib.models.provenance import provenance
 from cocola_lib.scoring import Scorer
@@ -24,6 +24,7 @@ from cocola_lib.training.module import ContrastiveModule
 from cocola_lib.training.progress import ShowProgress, quiet_lightning
 from cocola_lib.training.recipes import Recipe
 from cocola_lib.training.settings import TrainSettings
+from cocola_lib.training.start import data_dependent_start
 from cocola_lib.training.states import BEST, FOLDER, LAST, WholeFiles, state_to_continue
 from cocola_lib.training.training_data import TrainingData
 

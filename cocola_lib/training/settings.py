@@ -22,7 +22,7 @@ class TrainSettings:
         n_steps: optimiser steps.
         seed: of weights, batches, masks, noise and dropout.
         start: "measured" learns within minutes: input of unit range, W a multiple of I, and a first batch that sets
-            up the model (`encoder.data_dependent_start`). "paper": raw dB, W from N(0, 0.05), and no such batch.
+            up the model (`start.data_dependent_start`). "paper": raw dB, W from N(0, 0.05), and no such batch.
         learning_rate: of Adam.
         masking: which channel is silenced, see `masking.draw_modes`.
         both_ways: the loss over rows and columns; the paper's is over rows.

@@ -7,7 +7,6 @@ each: the table says what helps early, not what wins in the end.
 
 import copy
 import itertools
-import json
 import math
 import time
 from dataclasses import dataclass, replace
@@ -20,13 +19,17 @@ import torch
 import torch.nn.functional as F
 import typer
 
-from cocola_lib.encoder import POOLINGS, Cocola, ModelConfig, data_dependent_start
+from cocola_lib.data import miniatures
+from cocola_lib.encoder import POOLINGS, Cocola, ModelConfig
 from cocola_lib.evaluation import bootstrap_interval, hit_probability
+from cocola_lib.files import read_json, write_csv, write_json
 from cocola_lib.masking import draw_modes, loss_of_pairs, mask_pairs, other_masks
 from cocola_lib.models.backbones import COLUMNS, STRIDE_8, mixed_precision, tap
 from cocola_lib.models.control import N_CHROMA, chroma_segments, onset_curve
 from cocola_lib.models.provenance import provenance
+from cocola_lib.training.recipes import get_recipe
 from cocola_lib.training.small_runs import LEARNING_RATE, InThree, Pool
+from cocola_lib.training.start import data_dependent_start
 from cocola_lib.workshop.families.losses import imitation_loss
 from cocola_lib.workshop.families.train import follow
 
@@ -36,6 +39,7 @@ TEST_K = 128
 EMA_DECAY = 0.99
 EASY = "mini-cocochorales"  # its songs are told apart soonest
 TABLE = Path(__file__).with_name("efficiency.csv")
+TABLE_COLUMNS = ["variant", "dataset", "k", "accuracy", "low", "high", "minutes", "steps"]
 
 
 @dataclass(frozen=True)
@@ -111,13 +115,7 @@ def teach(idea: Idea, pool: Pool, minutes: float, seed: int = 0) -> tuple[Cocola
         teacher, _ = teach(Idea("teacher", idea.teacher, idea.k), pool, minutes, seed)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    model = Cocola(idea.config)
-    if idea.stride != STRIDE_8:
-        model.backbone, width = tap(idea.config, model.front_end.n_channels, idea.stride)
-        model.head = POOLINGS[idea.config.pooling][1](width, idea.config)
-    if idea.measured_start:
-        data_dependent_start(model, pool.features[:POOL_K].flatten(0, 1))
-    model = model.to(memory_format=torch.channels_last).train()
+    model = _build(idea, pool)
     average = copy.deepcopy(model) if idea.average else model
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     everything, chorales = np.arange(len(pool.features)), np.flatnonzero(pool.datasets == EASY)
@@ -130,25 +128,40 @@ def teach(idea: Idea, pool: Pool, minutes: float, seed: int = 0) -> tuple[Cocola
         heard = chorales if share < idea.easy else everything
         k = min(idea.k, len(heard))
         chosen = torch.from_numpy(rng.choice(heard, k, replace=False))
-        batch = pool.features[chosen].transpose(0, 1).flatten(0, 1)  # anchors, then positives
-        if share < idea.halved:
-            batch = F.avg_pool2d(batch, (1, 2))
-        modes = draw_modes("group", k, seed, step)
-        masked = mask_pairs(batch, modes)
-        losses, similarities = _meet(model, masked, modes, idea.both_ways)
-        loss = sum(losses) / len(losses)
-        if share < idea.warm:
-            targets = _control(pool.described[chosen], modes).masked_fill(other_masks(modes), -torch.inf)
-            loss = imitation_loss(similarities[0], targets)
-        if teacher:
-            with torch.no_grad():
-                targets = _meet(teacher, masked, modes)[1][0]
-            loss = loss + imitation_loss(similarities[0], targets)
-        loss.backward()
+        _loss(idea, model, teacher, pool, chosen, draw_modes("group", k, seed, step), share).backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         if idea.average:
             follow(average, model, min(EMA_DECAY, step / (step + 10)))
+
+
+def _build(idea, pool):
+    """The model of an idea, ready to be trained."""
+    model = Cocola(idea.config)
+    if idea.stride != STRIDE_8:
+        model.backbone, width = tap(idea.config, model.front_end.n_channels, idea.stride)
+        model.head = POOLINGS[idea.config.pooling][1](width, idea.config)
+    if idea.measured_start:
+        data_dependent_start(model, pool.features[:POOL_K].flatten(0, 1))
+    return model.to(memory_format=torch.channels_last).train()
+
+
+def _loss(idea, model, teacher, pool, chosen, modes, share):
+    """What an idea asks of a model when a share of the time is over; chosen: the pairs' numbers in the pool."""
+    batch = pool.features[chosen].transpose(0, 1).flatten(0, 1)  # anchors, then positives
+    if share < idea.halved:
+        batch = F.avg_pool2d(batch, (1, 2))
+    masked = mask_pairs(batch, modes)
+    losses, similarities = _meet(model, masked, modes, idea.both_ways)
+    loss = sum(losses) / len(losses)
+    if share < idea.warm:
+        targets = _control(pool.described[chosen], modes).masked_fill(other_masks(modes), -torch.inf)
+        loss = imitation_loss(similarities[0], targets)
+    if teacher:
+        with torch.no_grad():
+            targets = _meet(teacher, masked, modes)[1][0]
+        loss = loss + imitation_loss(similarities[0], targets)
+    return loss
 
 
 def _meet(model, features, modes, both_ways=False):
@@ -198,43 +211,37 @@ def main(
     ] = None,
 ):
     """Train every idea for the same minutes and write what each found; rows are written as they come."""
-    from cocola_lib.data import miniatures
-    from cocola_lib.data.prepare import write_json
-    from cocola_lib.data.tracks import load_tracks
-    from cocola_lib.training.recipes import get_recipe
-
     chosen = [idea for idea in ideas() if not only or any(text in idea.name for text in only)]
     if not chosen:
-        raise typer.BadParameter(
-            f"no idea has {' or '.join(only)} in its name; there are: {'; '.join(i.name for i in ideas())}"
-        )
-    tracks = [t for name in miniatures.MODULES for t in load_tracks(miniatures.ensure(name, size=size))]
-    heard = [t for t in get_recipe("hps-all").select(tracks) if t.split == "train"]
-    pools = {}
-    for n in {idea.sub_mixes for idea in chosen}:  # no more clips, however many of a window
-        kind, n_batches = (Pool, POOL_BATCHES) if n == 2 else (InThree, POOL_BATCHES * 2 // 3)
-        also = describe if n == 2 and any(idea.warm for idea in chosen) else None
-        pools[n] = kind(heard, POOL_K, n_batches, seed=seed, describe=also)
-    tests = {
-        name: Pool([t for t in tracks if (t.dataset, t.split) == (name, "test")], TEST_K, 1, seed=1, noise_sigma=0.0)
-        for name in ("mini-cocochorales", "mini-slakh2100")
-    }
+        there = "; ".join(idea.name for idea in ideas())
+        raise typer.BadParameter(f"no idea has {' or '.join(only)} in its name; there are: {there}")
+    tracks = miniatures.open_tracks(None, size)
+    pools = _pools(chosen, [t for t in get_recipe("hps-all").select(tracks) if t.split == "train"], seed)
+    asked = {name: [t for t in tracks if (t.dataset, t.split) == (name, "test")] for name in (EASY, "mini-slakh2100")}
+    tests = {name: Pool(songs, TEST_K, 1, seed=1, noise_sigma=0.0) for name, songs in asked.items()}
     about = provenance(tracks, seed) | {"minutes": minutes}
-    origin, found = out.with_suffix(".json"), {}
-    origins = json.loads(origin.read_text(encoding="utf-8")) if only and origin.exists() else {}
-    if only and out.exists():
-        found = dict(list(pd.read_csv(out).groupby("variant")))
+    origin = out.with_suffix(".json")
+    origins = read_json(origin) if only and origin.exists() else {}
+    found = dict(list(pd.read_csv(out).groupby("variant"))) if only and out.exists() else {}
     for idea in chosen:
-        pool = pools[idea.sub_mixes]
-        model, steps = teach(idea, pool, minutes, seed)
+        model, steps = teach(idea, pools[idea.sub_mixes], minutes, seed)
         answers = [ask(model, test).assign(dataset=name) for name, test in tests.items()]
         found[idea.name] = pd.concat(answers).assign(variant=idea.name, minutes=minutes, steps=steps)
-        origins[idea.name] = about | {"windows": len(pool.groups)}
+        origins[idea.name] = about | {"windows": len(pools[idea.sub_mixes].groups)}
         typer.echo(f"{idea.name}: {steps} steps, " + ", ".join(f"{rows.accuracy[0]:.1%}" for rows in answers))
         ordered = [i.name for i in ideas() if i.name in found]
-        columns = ["variant", "dataset", "k", "accuracy", "low", "high", "minutes", "steps"]
-        pd.concat(found[name] for name in ordered)[columns].to_csv(out, index=False)
+        write_csv(out, pd.concat(found[name] for name in ordered)[TABLE_COLUMNS])
         write_json(origin, {name: origins[name] for name in ordered})
+
+
+def _pools(chosen, tracks, seed):
+    """What is learnt from, by the number of sub-mixes per window: no more clips, however many of a window."""
+    pools = {}
+    for n in {idea.sub_mixes for idea in chosen}:
+        kind, n_batches = (Pool, POOL_BATCHES) if n == 2 else (InThree, POOL_BATCHES * 2 // 3)
+        also = describe if n == 2 and any(idea.warm for idea in chosen) else None
+        pools[n] = kind(tracks, POOL_K, n_batches, seed=seed, describe=also)
+    return pools
 
 
 if __name__ == "__main__":

@@ -11,17 +11,18 @@ import json
 import math
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
 
-from cocola_lib.encoder import Cocola, ModelConfig, data_dependent_start
-from cocola_lib.files import whole
+from cocola_lib.encoder import Cocola, ModelConfig
+from cocola_lib.files import read_json, whole, write_json
 from cocola_lib.models import checkpoints
 from cocola_lib.models.backbones import COLUMNS
 from cocola_lib.models.formats import checkpoint_hash
+from cocola_lib.training.start import data_dependent_start
 from cocola_lib.workshop.families.draw import SETS, Batches
 from cocola_lib.workshop.families.losses import Losses, Plan
 
@@ -33,25 +34,32 @@ PLANS = {
     "hps-all-stem": Plan(MUSICAL, (3, 2, 1), SETS, 4.0, 1.0, 0.0, 5),
 }
 STATE, LOG, MATERIAL = "last.pt", "log.jsonl", "material.json"
+COUNTS = ("step", "spent", "early")  # in the state: steps, seconds in all, and those of the plan's early part
+LEARNING_RATE = 2e-3
 WARM_UP = 100  # steps
 MAX_NORM = 5.0  # of the gradient
 VALID_BATCHES = 4
 EMA_DECAY = 0.998
 
 
-def train(
-    folder,
-    families,
-    minutes,
-    name="hps-all-time",
-    n=None,
-    learning_rate=2e-3,
-    seed=0,
-    save_every=200,
-    start=None,
-    teacher=None,
-):
-    """Train, or go on where the folder's last state left off.
+@dataclass(frozen=True)
+class Origin:
+    """What a training begins from.
+
+    Attributes:
+        seed: of weights and draws; a restart draws on from another place.
+        start: a checkpoint, or the folder of another training, that lends every weight that both models have;
+            None: from nothing.
+        teacher: a checkpoint whose similarities are targets, too, in the plan's early part; None: nobody's.
+    """
+
+    seed: int = 0
+    start: Path | str | None = None
+    teacher: Path | str | None = None
+
+
+def train(folder, families, minutes, name="hps-all-time", n=None, origin=None, save_every=200):
+    """Train, or go on where the folder's last state left off; returns the folder.
 
     Args:
         folder: gets `last.pt`, `log.jsonl`, and `material.json`: what was heard.
@@ -59,68 +67,107 @@ def train(
         minutes: of training in all, over every restart; the learning rate falls to 2 % by then.
         name: of the model, see `PLANS`.
         n: families per batch of each mask; None: the plan's. K = sets * sum(n) windows.
-        seed: of weights and draws; a restart draws on from another place.
+        origin: `Origin`.
         save_every: steps.
-        start: a checkpoint, or the folder of another training, to begin from: every weight that both models have;
-            None: from nothing.
-        teacher: a checkpoint whose similarities are targets, too, in the plan's early part; None: nobody's.
-    Returns:
-        The folder.
     """
-    torch.manual_seed(seed)
-    folder = Path(folder)
+    folder, origin = Path(folder), origin or Origin()
     folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(origin.seed)
     plan = PLANS[name] if n is None else replace(PLANS[name], n=n)
     model = Cocola(plan.config)
-    known = _take(model, start) if start else {}
-    shown = checkpoints.load(teacher)[0].eval() if teacher else None
-    begun = len(known) == len(model.state_dict())  # from one of its own kind
+    known = _take(model, origin.start) if origin.start else {}
+    teacher = checkpoints.load(origin.teacher)[0].eval() if origin.teacher else None
     state = torch.load(folder / STATE, weights_only=True) if (folder / STATE).exists() else None
-    step, spent, early = (state["step"], state["spent"], state["early"]) if state else (0, 0.0, 0.0)
-    drawn = Batches(families, plan.n, plan.sets, seed + step, heard=plan.heard)
-    _note(folder / MATERIAL, drawn, name, seed, start, teacher)
+    drawn = Batches(families, plan.n, plan.sets, origin.seed + (state["step"] if state else 0), heard=plan.heard)
+    _note(folder / MATERIAL, drawn, name, origin)
     held_back = Batches(families, plan.n, plan.sets, valid=True, most=VALID_BATCHES)  # ends by itself, not in mid-work
     valid = list(_load(held_back)) if held_back.files else []
     batches = _load(drawn)
-    if not state and not begun:
+    if not state and not _is_whole(known, model):
         data_dependent_start(model, next(batches)[0].float())
         model.load_state_dict(known, strict=False)  # what it had learnt stays, its whitening too
-    model = model.to(memory_format=torch.channels_last)
-    average = copy.deepcopy(model).eval().requires_grad_(False)
-    losses = Losses(model, plan)
-    optimiser = _optimiser([*model.parameters(), *losses.parameters()], learning_rate)
-    parts = {"model": model, "average": average, "losses": losses, "optimiser": optimiser}
-    for part in parts if state else ():
-        parts[part].load_state_dict(state[part])
-    kept = [parameter for name, parameter in model.named_parameters() if name in known and not begun]
-    last = time.monotonic()
-    while spent < 60 * minutes:
-        share = spent / (60 * minutes)
-        losses.early, rate = share < plan.early, learning_rate * _schedule(step, share)
-        for parameter in kept:
-            parameter.requires_grad_(not losses.early)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        loss, values = losses(model.train(), *next(batches), shown)
-        if not math.isfinite(values["loss"]):
-            raise FloatingPointError(f"step {step}: the loss is {values['loss']}; {folder / STATE} is the last state")
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_NORM)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        step += 1
-        follow(average, model, min(EMA_DECAY, (step + 1) / (step + 20)))
-        took, last = time.monotonic() - last, time.monotonic()
-        spent, early = spent + took, early + took * losses.early
-        at = {"step": step, "minutes": round(spent / 60, 2)}
-        if step % 20 == 0 or spent >= 60 * minutes:
-            _write(folder / LOG, at | {"split": "train"} | values)
-        if step % save_every == 0 or spent >= 60 * minutes:
-            at_work = {k: part.state_dict() for k, part in parts.items()}
-            _save(folder, at_work | {"step": step, "spent": spent, "early": early})
+    training = Training(folder, model, plan, known, state)
+    while (share := training.spent / (60 * minutes)) < 1:
+        values = training.step(next(batches), share, teacher)
+        ends = training.spent >= 60 * minutes
+        if training.n_steps % 20 == 0 or ends:
+            training.log("train", values)
+        if training.n_steps % save_every == 0 or ends:
+            training.save()
             if valid:
-                _write(folder / LOG, at | {"split": "valid"} | _validate(losses, average, valid))
+                training.log("valid", training.validate(valid))
     return folder
+
+
+class Training:
+    """A training in memory: the model, its moving average, its losses and optimiser, and how far it has got.
+
+    Args:
+        folder: of its state and its log.
+        model: Cocola; plan: what is trained.
+        known: weights that the model was lent; those of a model of another kind are kept as they are, early.
+        state: of an earlier part, to go on from, or None.
+    """
+
+    def __init__(self, folder, model, plan, known, state=None):
+        self.folder, self.plan = folder, plan
+        self.model = model.to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(model).eval().requires_grad_(False)
+        self.losses = Losses(model, plan)
+        self.optimiser = _optimiser([*model.parameters(), *self.losses.parameters()])
+        self.n_steps, self.spent, self.early = (state[key] for key in COUNTS) if state else (0, 0.0, 0.0)
+        for name, part in self._parts().items() if state else ():
+            part.load_state_dict(state[name])
+        lent = known if not _is_whole(known, model) else ()
+        self.kept = [parameter for name, parameter in model.named_parameters() if name in lent]
+        self.last = time.monotonic()
+
+    def _parts(self):
+        return {"model": self.model, "average": self.average, "losses": self.losses, "optimiser": self.optimiser}
+
+    def step(self, batch, share, teacher):
+        """Learn from a batch; share: of the time that is over. Returns the numbers to log."""
+        self.losses.early = share < self.plan.early
+        for parameter in self.kept:
+            parameter.requires_grad_(not self.losses.early)
+        for group in self.optimiser.param_groups:
+            group["lr"] = LEARNING_RATE * _schedule(self.n_steps, share)
+        loss, values = self.losses(self.model.train(), *batch, teacher)
+        if not math.isfinite(values["loss"]):
+            where = self.folder / STATE
+            raise FloatingPointError(f"step {self.n_steps}: the loss is {values['loss']}; {where} is the last state")
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_NORM)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.n_steps += 1
+        follow(self.average, self.model, min(EMA_DECAY, (self.n_steps + 1) / (self.n_steps + 20)))
+        took, self.last = time.monotonic() - self.last, time.monotonic()
+        self.spent, self.early = self.spent + took, self.early + took * self.losses.early
+        return values
+
+    @torch.no_grad()
+    def validate(self, batches):
+        """The mean of every number to log over batches that no training hears, for the moving average."""
+        found = [self.losses(self.average, *batch)[1] for batch in batches]
+        return {name: round(sum(values[name] for values in found) / len(found), 4) for name in found[0]}
+
+    def save(self):
+        """Write the state that the training goes on from."""
+        counts = zip(COUNTS, (self.n_steps, self.spent, self.early), strict=True)
+        with whole(self.folder / STATE) as temporary:
+            torch.save({name: part.state_dict() for name, part in self._parts().items()} | dict(counts), temporary)
+
+    def log(self, split, values):
+        """Add a line to the log."""
+        row = {"step": self.n_steps, "minutes": round(self.spent / 60, 2), "split": split} | values
+        with (self.folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def _is_whole(known, model):
+    """Were all weights lent, by a model of the same kind?"""
+    return len(known) == len(model.state_dict())
 
 
 def _take(model, start):
@@ -141,22 +188,11 @@ def _load(batches):
     return iter(loader)
 
 
-@torch.no_grad()
-def _validate(losses, average, valid):
-    found = [losses(average, *batch)[1] for batch in valid]
-    return {name: round(sum(values[name] for values in found) / len(found), 4) for name in found[0]}
-
-
-def _write(log, row):
-    with log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-
-
-def _optimiser(parameters, learning_rate):
+def _optimiser(parameters):
     shrunk = [p for p in parameters if p.ndim > 1]
     others = [p for p in parameters if p.ndim <= 1]
     groups = [{"params": shrunk, "weight_decay": 1e-2}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.99))
+    return torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.99))
 
 
 def _schedule(step, share):
@@ -171,21 +207,16 @@ def follow(average, model, decay):
         slow.lerp_(fast, 1 - decay) if slow.dtype.is_floating_point else slow.copy_(fast)
 
 
-def _note(file, batches, name, seed, start, teacher):
+def _note(file, batches, name, origin):
     """What a training hears, what it began from, who taught it, and in how many parts it ran."""
-    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"parts": 0}
+    before = read_json(file) if file.exists() else {"parts": 0}
     sources = Counter(path.name.split("-")[0] for path in batches.files)
-    about = {"model": name, "seed": seed, "k": batches.sets * sum(batches.n), "families": len(batches.files)}
-    about |= {"sources": sources, "start": _hash(start) if start else None}
-    about |= {"teacher": checkpoint_hash(teacher) if teacher else None}
-    file.write_text(json.dumps(about | {"parts": before["parts"] + 1}) + "\n", encoding="utf-8")
+    about = {"model": name, "seed": origin.seed, "k": batches.sets * sum(batches.n), "families": len(batches.files)}
+    about |= {"sources": sources, "start": _hash(origin.start) if origin.start else None}
+    about |= {"teacher": checkpoint_hash(origin.teacher) if origin.teacher else None}
+    write_json(file, about | {"parts": before["parts"] + 1}, indent=None)
 
 
 def _hash(start):
     file = Path(start) / STATE
     return checkpoint_hash(file if file.exists() else start)
-
-
-def _save(folder, state):
-    with whole(folder / STATE) as temporary:
-        torch.save(state, temporary)
