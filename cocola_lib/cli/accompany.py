@@ -23,15 +23,15 @@ def export(
     data_root: Annotated[
         Path | None, typer.Option(help="Your stems or a data set.", show_default="miniatures, made here")
     ] = None,
-    n: Annotated[int, typer.Option(min=1, help="Questions; the paper has 168 and 236.")] = 48,
-    chunk_s: Annotated[float, typer.Option(min=5.0, help="Length of a conditioning, s; the paper's 47.55.")] = 10.0,
+    n: Annotated[int, typer.Option(min=1, help="How many questions; the paper has 168 and 236.")] = 48,
+    chunk_s: Annotated[float, typer.Option(min=5.0, help="Length of a conditioning, s; the paper's is 47.55.")] = 10.0,
     split: Annotated[str, typer.Option(help="train, valid, test, or all.")] = "test",
     system: Annotated[str, typer.Option(help="Name of the system that will answer.")] = "my system",
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
 ):
     """Write questions for a generator, and a manifest.
 
-    Audio that it is to accompany, and manifest.csv, which names the files that it is to answer with.
+    The folder holds audio to accompany, and manifest.csv, which names the files that the generator is to write.
 
     \b
       cocola accompany export questions/ --data-root /my/musdb18hq --n 236 --chunk-s 47.55
@@ -60,15 +60,17 @@ def export(
 
 Folders = Annotated[list[Path], typer.Argument(help="Folders with manifest.csv and audio.")]
 Out = Annotated[Path, typer.Option(help="Folder for the table, scores and embeddings.")]
-Baselines = Annotated[str, typer.Option(help="Rows made here, by comma; none for none. They need references.")]
-Fad = Annotated[str, typer.Option(help="Embeddings, by comma: log-mel, COCOLA, CLAP, EnCodec, VGGish; or none.")]
+Baselines = Annotated[str, typer.Option(help="Baselines to add, separated by commas, or none; they need references.")]
+Fad = Annotated[str, typer.Option(help="Embeddings, by commas: log-mel, COCOLA, CLAP, EnCodec, VGGish; or none.")]
 Weights = Annotated[
     list[str] | None, typer.Option(help="NAME=PATH of an embedder's weights, repeatable; e.g. CLAP=/my/clap")
 ]
 Download = Annotated[bool, typer.Option("--download", help="Fetch weights that are not in the cache.")]
-CutS = Annotated[float | None, typer.Option(help="Cut all clips to so many seconds.", show_default="the shortest clip")]
+CutS = Annotated[
+    float | None, typer.Option(help="Cut all clips to this many seconds.", show_default="the shortest clip")
+]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Leave out rows without an output.")]
-Seed = Annotated[int, typer.Option(help="Of intervals.")]
+Seed = Annotated[int, typer.Option(help="Seed of the intervals.")]
 
 
 @app.command()
@@ -86,15 +88,15 @@ def evaluate(
     device: Device = "auto",
     seed: Seed = 0,
 ):
-    """Make Table III of folders of outputs.
+    """Make Table III from folders of outputs.
 
-    COCOLA Scores, the control without learning, FAD and APA, with intervals and ranks.
+    The table has COCOLA Scores, the control without learning, FAD and APA, with intervals and ranks.
 
     \b
       cocola accompany evaluate generator_a/ generator_b/ --out table3
       cocola accompany evaluate questions/ --checkpoint COCOLA_HP_v1.ckpt --weights CLAP=/my/larger_clap_music
 
-    Leaves table.csv, table.json, ranks.csv, agreement.csv, scores.csv and embeddings/*.npz. Where an embedder's
+    It writes table.csv, table.json, ranks.csv, agreement.csv, scores.csv and embeddings/*.npz. Where an embedder's
     weights are missing, its cells are empty and a line says how to get them.
     """
     from cocola_lib.accompaniment.evaluate import Plan, evaluate_folders

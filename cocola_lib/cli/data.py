@@ -66,7 +66,7 @@ def prepare(
     out: Annotated[Path, typer.Option(help="Folder for the copies; give it as data root afterwards.")],
     dataset: Annotated[str | None, typer.Option(help="This data set only.")] = None,
     format: Annotated[str, typer.Option(help="wav seeks fastest, flac takes about half the space.")] = "wav",
-    jobs: Annotated[int | None, typer.Option(min=1, help="Threads.", show_default="one per core")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="How many threads.", show_default="one per core")] = None,
     on_error: Annotated[str, typer.Option(help="Broken tracks: raise stops, skip leaves them out.")] = "raise",
 ):
     """Resample every stem once, to 16 kHz mono 16-bit files that training reads by seeking.
@@ -96,11 +96,11 @@ def prepare(
 
 @app.command()
 def download(
-    name: Annotated[str, typer.Argument(help="One of those that `cocola data list` shows.")],
+    name: Annotated[str, typer.Argument(help="A data set that `cocola data list` shows.")],
     to: Annotated[
         Path | None, typer.Option(help="Folder to unpack into.", show_default="COCOLA_DATA, or the user's cache")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before downloading.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the archives after unpacking.")] = False,
 ):
     """Download and unpack a data set that needs no login; its checksum is verified.
@@ -127,7 +127,7 @@ def mini(
     names: Annotated[list[str] | None, typer.Argument(help="Miniatures.", show_default="all of them")] = None,
     size: Annotated[str, typer.Option(help="tiny, small or large.")] = "small",
     seed: Annotated[int, typer.Option(help="Another seed gives other music.")] = 0,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one per core")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="How many processes.", show_default="one per core")] = None,
 ):
     """Make miniature data sets here, without any download; finished ones are kept.
 

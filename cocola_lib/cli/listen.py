@@ -37,8 +37,8 @@ def listen(context: typer.Context):
 class Numbers:
     """The options of `prepare` that become `listening.folder.Settings`."""
 
-    seed: Annotated[int, typer.Option(help="Of items, faults, and who hears what.")] = 0
-    n_items: Annotated[int, typer.Option("--items", min=2, help="Conditionings, at most.")] = 24
+    seed: Annotated[int, typer.Option(help="Seed of the items, the faults, and who hears what.")] = 0
+    n_items: Annotated[int, typer.Option("--items", min=2, help="Number of conditionings, at most.")] = 24
     pages: Annotated[int, typer.Option(min=1, help="Pages per listener, hidden anchors not counted.")] = 8
     per_page: Annotated[
         int | None, typer.Option(min=1, help="Clips on a page.", show_default="a clip of every system, six at most")
@@ -61,7 +61,7 @@ def prepare(
     systems: Annotated[
         list[Path] | None, typer.Option(help="Folder with a manifest.csv of outputs to be rated, repeatable.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Of the data: train, valid or test.")] = "test",
+    split: Annotated[str, typer.Option(help="Split of the data: train, valid or test.")] = "test",
 ):
     """Make the sounds of a test and keep them in a folder; every listener hears the same ones.
 
@@ -86,12 +86,12 @@ def prepare(
 @app.command()
 def serve(
     study: Folder = None,
-    port: Annotated[int, typer.Option(help="Of the local web server.")] = 8866,
+    port: Annotated[int, typer.Option(help="Port of the local web server.")] = 8866,
     ip: Annotated[
         str, typer.Option(help="127.0.0.1: this computer only. 0.0.0.0 lets the whole network in, unencrypted.")
     ] = "127.0.0.1",
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
-    dark: Annotated[bool, typer.Option("--dark", help="Light letters on dark.")] = False,
+    dark: Annotated[bool, typer.Option("--dark", help="Light letters on a dark page.")] = False,
 ):
     """Open the test in a browser; listeners see no code. Ctrl+C ends it; answers are safe at any moment.
 
@@ -148,7 +148,7 @@ def export(
       cocola listen export
       cocola run --only 07 -p ratings=outputs/quick/listening/ratings.csv
 
-    Attention checks and hidden anchors have rows of their own (columns attention, anchor); they are no systems.
+    Attention checks and hidden anchors have rows of their own (columns attention, anchor); they are not systems.
     """
     from cocola_lib.listening import results
 

@@ -44,8 +44,10 @@ def score(
         Path | None,
         typer.Option(help="CSV with the columns conditioning and accompaniment; others are carried through."),
     ] = None,
-    conditioning: Annotated[Path | None, typer.Option(help="Folder whose files are matched by name with")] = None,
-    accompaniment: Annotated[Path | None, typer.Option(help="the files of this folder; suffixes may differ.")] = None,
+    conditioning: Annotated[
+        Path | None, typer.Option(help="Folder of conditionings, matched by file name with --accompaniment.")
+    ] = None,
+    accompaniment: Annotated[Path | None, typer.Option(help="Folder of accompaniments; suffixes may differ.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write a .csv or .json instead of printing; needed for resuming.")
     ] = None,

@@ -21,10 +21,10 @@ OPTIONS = {  # of a run: field of TrainSettings -> type, value if it is not give
         PROFILES,
         "measured learns within minutes; paper: raw dB, W from N(0, 0.05), no data-dependent start.",
     ),
-    "learning_rate": (float, "0.001", "Of Adam."),
-    "max_overlap": (float, "0.5", "r, of two windows of a track in a batch."),
-    "masking": (Literal["group", "batch", "pair", "none"], PROFILES, "How the silenced channel is drawn."),
-    "both_ways": (bool, "rows only", "Loss over rows and columns."),
+    "learning_rate": (float, "0.001", "Adam's learning rate."),
+    "max_overlap": (float, "0.5", "r: the largest overlap of two windows of one track in a batch."),
+    "masking": (Literal["group", "batch", "pair", "none"], PROFILES, "How the channel to silence is drawn."),
+    "both_ways": (bool, "rows only", "Compute the loss over rows and columns."),
     "ema": (float, "0, none", "Decay of a moving average of the weights."),
     "patience": (int, "never stops early", "Validations without progress before the run stops."),
     "precision": (Literal["float32", "bfloat16", "float16"], "float32", "bfloat16 and float16 are mixed."),
@@ -57,7 +57,7 @@ def train(
         Path | None, typer.Option(help="Your stems or a data set.", show_default="miniatures, made here")
     ] = None,
     run_dir: Annotated[
-        Path | None, typer.Option(help="Gets the model.", show_default="outputs/<profile>/models/<recipe>")
+        Path | None, typer.Option(help="Folder for the model.", show_default="outputs/<profile>/models/<recipe>")
     ] = None,
     resume: Annotated[
         bool | None,
@@ -65,7 +65,7 @@ def train(
     ] = None,
     **settings,
 ):
-    """Train a model, as notebook 02 does, and leave its checkpoint.
+    """Train a model, as notebook 02 does, and save its checkpoint.
 
     \b
       cocola train b0-time --profile quick

@@ -45,7 +45,7 @@ class Run:
         path = self.dir / "tables" / f"{name}.csv"
         if not path.exists():
             raise FileNotFoundError(f"{path}: not there yet; run notebook {needed_from} of the same run first")
-        return pd.read_csv(path)
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])  # a system may be called NA
 
     def results(self, results: dict, provenance: dict, headline: str) -> None:
         """Add this notebook's entry to `results.json`.
