@@ -1,37 +1,22 @@
 """The released checkpoints: Lightning files of another code base, from which only tensors are taken.
 
-A pickle is a program. This reader runs it with every outside name replaced by an inert stand-in, so that whatever the
-file holds beside tensors (Enum members of a missing module, or something hostile) is carried along and never called.
+A pickle is a program. `torch.load(weights_only=True)` runs only what tensors need, and every other name in the file
+(Enum members of a missing module, or something hostile) is replaced by an inert stand-in that is never looked up.
 """
 
-import io
-import math
 import pickle
 import zipfile
-from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from cocola_lib.encoder import Cocola, ModelConfig
 from cocola_lib.models.formats import FORMAT, VERSION, checkpoint_hash, fit
 
 BACKBONE = "encoder.encoder.model.0."  # the released names of the encoder's weights start so
 INPUT_TYPES = {"double_channel_harmonic_percussive": "hps", "single_channel_mel_spectrogram": "mel_htk"}
-DTYPES = {
-    "FloatStorage": torch.float32,
-    "DoubleStorage": torch.float64,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-}
+GETATTR = ("builtins.getattr", "__builtin__.getattr")
 
 
 def load_official(path):
@@ -108,117 +93,44 @@ def read_lightning(path):
         ValueError: when the file is no Lightning checkpoint, or is cut off, or its state_dict holds more than tensors.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            pickles = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
-            if len(pickles) != 1:
-                raise ValueError(f"{path}: a zip file, but no PyTorch checkpoint")
-            contents = _Reader(io.BytesIO(archive.read(pickles[0]))).load()
-            state = contents.get("state_dict") if isinstance(contents, dict) else None
-            if not isinstance(state, dict) or not state:
-                raise ValueError(f"{path}: no state_dict; give a Lightning checkpoint or a folder of ours")
-            others = [k for k, v in state.items() if not (isinstance(k, str) and isinstance(v, _Tensor))]
-            if others:
-                raise ValueError(
-                    f"{path}: state_dict holds something that is no tensor ({str(others[0])[:60]!r}); refused"
-                )
-            folder = pickles[0].split("/")[0]
-            contents["state_dict"] = {name: tensor.read(archive, folder) for name, tensor in state.items()}
-            return contents
-    except zipfile.BadZipFile:
-        raise ValueError(
-            f"{path}: neither a folder of ours nor a Lightning checkpoint, or cut off: copy it again"
-        ) from None
+        with path.open("rb") as file:
+            whole = zipfile.is_zipfile(file)
+        if not whole:
+            raise ValueError("neither a folder of ours nor a Lightning checkpoint, or cut off: copy it again")
+        unknown = get_unsafe_globals_in_checkpoint(path)
+        with safe_globals([(_member if name in GETATTR else _Inert, name) for name in unknown]):
+            contents = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
-        raise error if str(error).startswith(str(path)) else _damaged(path, error) from None
+        raise ValueError(f"{path}: {error}") from None
+    except pickle.UnpicklingError:  # torch's own message says how to run the file all the same
+        raise ValueError(f"{path}: refused, or damaged: its pickle asks for more than tensors need") from None
     except Exception as error:  # a pickle can fail in any way at all
-        raise _damaged(path, error) from None
-
-
-def _damaged(path, error):
-    return ValueError(f"{path}: damaged checkpoint ({type(error).__name__}: {' '.join(str(error).split())[:80]})")
-
-
-@dataclass(frozen=True, slots=True)
-class _Storage:
-    """Where a tensor's numbers lie in the archive."""
-
-    dtype: torch.dtype
-    key: str
-    numel: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Tensor:
-    """A tensor not yet read, so that optimiser states cost nothing."""
-
-    storage: _Storage
-    offset: int
-    size: tuple
-    stride: tuple
-
-    def read(self, archive, folder):
-        dtype = self.storage.dtype
-        info = archive.getinfo(f"{folder}/data/{self.storage.key}")
-        if info.file_size != self.storage.numel * dtype.itemsize or math.prod(self.size) > self.storage.numel:
-            raise ValueError(f"tensor {self.storage.key} has {info.file_size} bytes, not its announced size")
-        if f"{folder}/byteorder" in archive.namelist() and archive.read(f"{folder}/byteorder") != b"little":
-            raise ValueError("big-endian tensors")
-        raw = torch.from_numpy(np.frombuffer(archive.read(info), np.uint8).copy())
-        return raw.view(dtype).as_strided(self.size, self.stride, self.offset).clone()
-
-
-class _Rebuild:
-    """Stands for torch's own tensor builders; without attributes, so that a pickle cannot alter it."""
-
-    __slots__ = ()
-
-    def __call__(self, storage, *rest):
-        if isinstance(storage, _Tensor):  # a Parameter around a tensor
-            return storage
-        if not isinstance(storage, _Storage):
-            raise ValueError("a tensor without storage")
-        return _Tensor(storage, int(rest[0]), tuple(map(int, rest[1])), tuple(map(int, rest[2])))
+        reason = " ".join(str(error).split())[:120]
+        raise ValueError(f"{path}: damaged, or no PyTorch checkpoint ({type(error).__name__}: {reason})") from None
+    state = contents.get("state_dict") if isinstance(contents, dict) else None
+    if not isinstance(state, dict) or not state:
+        raise ValueError(f"{path}: no state_dict; give a Lightning checkpoint or a folder of ours")
+    for name, value in state.items():
+        if not (isinstance(name, str) and isinstance(value, torch.Tensor)):
+            raise ValueError(f"{path}: state_dict holds something that is no tensor ({str(name)[:60]!r}); refused")
+    return contents
 
 
 class _Inert:
-    """Stands for any other name: swallows every call, item and state, and does nothing."""
+    """Stands for a name that torch does not know: keeps what it is called with, and does nothing."""
 
-    def __init__(self, *arguments, **_):
+    def __init__(self, *arguments):
         self.arguments = arguments
 
-    def __call__(self, *arguments, **_):
-        return _Inert(*arguments)
-
-    def _ignore(self, *_):
-        return None
-
-    __setstate__ = __setitem__ = append = extend = add = _ignore
+    def __setstate__(self, state):
+        """Ignore it."""
 
 
 def _member(_, name):
     """An Enum member as Python 3.11.0 to 3.11.3 pickles it: by its name, which is its value in capitals."""
     return _Inert(str(name).lower())
-
-
-class _Reader(pickle.Unpickler):
-    def find_class(self, module, name):
-        if name == "getattr" and module in ("builtins", "__builtin__"):
-            return _member
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter"):
-            return _Rebuild()
-        if module == "torch" and name in DTYPES:
-            return DTYPES[name]
-        return type("_Inert", (_Inert,), {})  # a class: pickles also make instances by __new__
-
-    def persistent_load(self, reference):
-        kind, dtype, key, _, numel = reference
-        if kind != "storage" or not isinstance(dtype, torch.dtype):
-            raise ValueError("an unknown kind of storage")
-        return _Storage(dtype, str(key), int(numel))
 
 
 def _front_end(path, n_channels, input_type):
