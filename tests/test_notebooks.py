@@ -14,13 +14,14 @@ from cocola_lib.data.miniatures import MODULES
 from cocola_lib.notebook.study import NOTEBOOKS, inspect_parameters
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+SOLUTIONS = NOTEBOOKS / "solutions"
 EXPECTED = {"profile", "seed", "data_root", "run_dir"}
 
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
 
 
 def test_the_tour_is_complete():
-    assert [p.stem[:2] for p in PATHS] == ["00", "01", "02", "03", "04", "05", "06"]
+    assert [p.stem[:2] for p in PATHS] == ["00", "01", "02", "03", "04", "05", "06", "07"]
 
 
 @each_notebook
@@ -69,6 +70,15 @@ def test_links_between_notebooks_lead_somewhere(path):
                 assert (NOTEBOOKS / target).exists()
 
 
+@each_notebook
+def test_each_exercise_has_a_solution(path):
+    exercises = nbformat.read(path, as_version=4).cells
+    asked = re.findall(r"^(\d)\. \*\*([^*]+?)\.?\*\*", "\n".join(c.source for c in exercises), flags=re.MULTILINE)
+    solved = nbformat.read(SOLUTIONS / path.name, as_version=4).cells
+    found = re.findall(r"^## (\d)(?:\.| ·) (.+)$", "\n".join(c.source for c in solved), flags=re.MULTILINE)
+    assert found == [(number, title) for number, title in asked if "Hint" not in title]
+
+
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory):
     """All notebooks through papermill in the smoke profile, from the command line."""
@@ -92,6 +102,16 @@ def test_every_notebook_executes_from_clean_and_shows_its_outputs(smoke_run):
 
 
 @pytest.mark.slow
+@each_notebook
+def test_the_worked_solutions_of_its_exercises_hold(path, smoke_run, tmp_path):
+    import papermill
+
+    given = {"profile": "smoke", "run_dir": str(smoke_run[0])}
+    parameters = {name: value for name, value in given.items() if name in inspect_parameters(SOLUTIONS / path.name)}
+    papermill.execute_notebook(SOLUTIONS / path.name, tmp_path / path.name, parameters, cwd=str(SOLUTIONS))
+
+
+@pytest.mark.slow
 def test_results_carry_what_is_needed_to_make_them_again(smoke_run):
     folder, _ = smoke_run
     entries = json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -103,10 +123,10 @@ def test_results_carry_what_is_needed_to_make_them_again(smoke_run):
         assert len(origin["data"]["hash"]) == 16
         assert set(origin["data"]["datasets"]) == set(MODULES)
         assert "torch" in origin["versions"]
-        if name[:2] in ("02", "03", "04", "05"):
+        if name[:2] in ("02", "03", "04", "05", "07"):
             assert len(origin["checkpoint"]) == 16
-    assert entries["05_mos_analysis"]["results"]["simulated"] is True
-    assert "SIMULATED" in entries["05_mos_analysis"]["headline"]
+    assert entries["07_mos_analysis"]["results"]["simulated"] is True
+    assert "SIMULATED" in entries["07_mos_analysis"]["headline"]
 
 
 @pytest.mark.slow
