@@ -15,11 +15,10 @@ import torch
 import torch.nn.functional as F
 
 from cocola_lib.data.audio import SAMPLE_RATE, WINDOW_S
+from cocola_lib.features import AMIN, TOP_DB
 
 ONSET_WINDOW, ONSET_HOP = 2048, 320  # samples: 128 ms, 20 ms
 N_BANDS = 128  # mel; with 40 the onsets of one part hide those of another
-TOP_DB = 80.0  # dB below the clip's loudest cell where a band is silent
-AMIN = 1e-10  # power
 
 CHROMA_WINDOW, CHROMA_HOP = 4096, 1024  # samples: 256 ms, 64 ms
 CLASSES, SEGMENTS = 12, 10  # of 0.5 s each, about a chord

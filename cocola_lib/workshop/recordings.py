@@ -208,14 +208,13 @@ def main(
     """Measure scores on recordings and on outputs of generators."""
     metrics = {name: Scorer(name) for name in checkpoint}
     tracks = find_pieces(folder)
-    tables = [measure_pieces(tracks, metrics, apart, pairs, seed)]
+    tables = [measure_pieces(tracks, metrics, apart, pairs, seed).assign(data=data_hash(tracks))]
     if generated:
         tables.append(measure_systems(generated, metrics))
         typer.echo(ladder(tables[-1]).to_string())
-    about = provenance(tracks, seed)
     table = pd.concat(tables, ignore_index=True)
     table["checkpoint"] = table["rater"].map({name: scorer.hash for name, scorer in metrics.items()})
-    write_csv(out, table.assign(seed=seed, data=data_hash(tracks), command=about["command"]))
+    write_csv(out, table.assign(seed=seed, command=provenance(tracks, seed)["command"]))
     typer.echo(table.round(3).to_string())
 
 
