@@ -5,7 +5,6 @@ import itertools
 import json
 from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,9 +12,9 @@ import torch
 import typer
 from songs import SMALL, write_bands, write_songs
 
-from cocola_lib.data import miniatures, tracks
+from cocola_lib import masking
+from cocola_lib.data import miniatures
 from cocola_lib.loss import contrastive_loss
-from cocola_lib.notebook.plots import training as plots_training
 from cocola_lib.sampling import PairSpec
 from cocola_lib.scoring import Scorer
 from cocola_lib.training.small_runs import InThree, Pool
@@ -40,7 +39,7 @@ def test_an_idea_is_taught_until_its_time_is_over(pool, monkeypatch):
     monkeypatch.setattr(efficiency.time, "monotonic", lambda: float(next(ticks)))  # a second per step
     both_ways = []
     monkeypatch.setattr(
-        efficiency, "contrastive_loss", lambda s, both: both_ways.append(both) or contrastive_loss(s, both)
+        masking, "contrastive_loss", lambda s, both: both_ways.append(both) or contrastive_loss(s, both)
     )
     model, steps = efficiency.teach(Idea("small", SMALL, k=6, both_ways=True), pool, 5 / 60)
     assert steps == 5 and both_ways == [True] * 5 and not model.training
@@ -60,7 +59,7 @@ def test_half_the_time_resolution_still_fits_the_head(pool):
 def test_chorales_come_first_if_asked(pool, monkeypatch):
     monkeypatch.setattr(pool, "datasets", np.array([efficiency.EASY] * 4 + ["band"] * 2))
     sizes = []
-    monkeypatch.setattr(efficiency, "contrastive_loss", lambda s, both: sizes.append(len(s)) or contrastive_loss(s))
+    monkeypatch.setattr(masking, "contrastive_loss", lambda s, both: sizes.append(len(s)) or contrastive_loss(s))
     ticks = itertools.count()
     monkeypatch.setattr(efficiency.time, "monotonic", lambda: float(next(ticks)))
     efficiency.teach(Idea("small", SMALL, k=6, easy=0.5), pool, 5 / 60)
@@ -94,7 +93,7 @@ def test_three_sub_mixes_of_a_window_share_no_stem_and_every_two_are_positives(t
 
     assert three.clips(Sampler, spec) == (("a",), ("b",), ("c", "d"))
     calls = []
-    monkeypatch.setattr(efficiency, "contrastive_loss", lambda s, both: calls.append(0) or contrastive_loss(s))
+    monkeypatch.setattr(masking, "contrastive_loss", lambda s, both: calls.append(0) or contrastive_loss(s))
     efficiency.teach(Idea("small", SMALL, k=6, sub_mixes=3), three, 1e-6)
     assert len(calls) == 3
 
@@ -125,8 +124,8 @@ def test_the_table_has_a_row_for_each_idea_test_set_and_k_and_says_what_made_it(
     songs = write_songs(tmp_path / "songs", n=6, seconds=12.0)
     splits = ["train"] * 4 + ["test"] * 2
     found = [dataclasses.replace(song, split=split) for song, split in zip(songs, splits, strict=True)]
-    monkeypatch.setattr(miniatures, "ensure", lambda name, size: name)
-    monkeypatch.setattr(tracks, "load_tracks", lambda name: [dataclasses.replace(t, dataset=name) for t in found])
+    everywhere = [dataclasses.replace(track, dataset=name) for name in miniatures.MODULES for track in found]
+    monkeypatch.setattr(miniatures, "open_tracks", lambda data_root, size: everywhere)
     two = [Idea("a", SMALL, k=6), Idea("b", dataclasses.replace(SMALL, time_steps=8), k=6)]
     monkeypatch.setattr(efficiency, "ideas", lambda: two)
     for name, value in (("POOL_BATCHES", 1), ("POOL_K", 6), ("TEST_K", 4)):
@@ -142,17 +141,3 @@ def test_the_table_has_a_row_for_each_idea_test_set_and_k_and_says_what_made_it(
     assert list(again["variant"]) == list(table["variant"]) and list(again["minutes"]) == [1e-6] * 2 + [2e-6] * 2
     with pytest.raises(typer.BadParameter, match="no idea has c or d in its name; there are: a; b"):
         efficiency.main(1e-6, tmp_path / "table.csv", only=["c", "d"])
-
-
-def test_the_figure_has_the_best_idea_on_top_and_a_panel_for_each_test_set():
-    rows = [
-        {"variant": v, "dataset": d, "k": k, "accuracy": a, "low": a - 0.1, "high": a + 0.1}
-        for d in ("chorales", "band")
-        for k in (2, 16)
-        for v, a in (("good", 0.8), ("bad", 0.2))
-    ]
-    figure, axes = plt.subplots(1, 2, sharey=True)
-    plots_training.ideas(axes, pd.DataFrame(rows), 16)
-    assert [ax.get_title() for ax in axes] == ["chorales", "band"]
-    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["bad", "good"]
-    plt.close(figure)

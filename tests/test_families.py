@@ -281,7 +281,7 @@ def test_some_families_are_kept_for_validation_and_their_figures_are_logged(fold
 def test_the_papers_encoder_is_trained_on_eq_3_and_early_on_pitch_classes_too(early, folder, tmp_path, monkeypatch):
     monkeypatch.setitem(train.PLANS, "hps-all", dataclasses.replace(train.PLANS["hps-all"], early=early))
     teacher = checkpoints.save(tmp_path / "teacher", Cocola(train.PLANS["hps-all-time"].config), {"steps": 0})
-    run = train.train(tmp_path / "run", folder, 0.0001, "hps-all", n=(2, 2, 2), teacher=teacher)
+    run = train.train(tmp_path / "run", folder, 0.0001, "hps-all", n=(2, 2, 2), origin=train.Origin(teacher=teacher))
     (row,) = [json.loads(line) for line in (run / train.LOG).read_text().splitlines()]  # the first step
     assert row["loss"] > 0 and ("pitch loss" in row) == ("imitation" in row) == (early > 0)
     material = json.loads((run / train.MATERIAL).read_text())
@@ -290,7 +290,7 @@ def test_the_papers_encoder_is_trained_on_eq_3_and_early_on_pitch_classes_too(ea
 
 def test_a_training_may_begin_from_a_checkpoint(folder, tmp_path):
     begun = checkpoints.save(tmp_path / "begun", Cocola(train.PLANS["hps-all-time"].config), {"steps": 0})
-    train.train(tmp_path / "on", folder, 0.0001, n=(1, 1, 1), start=begun)
+    train.train(tmp_path / "on", folder, 0.0001, n=(1, 1, 1), origin=train.Origin(start=begun))
     material = json.loads((tmp_path / "on" / train.MATERIAL).read_text())
     assert material["start"] == checkpoint_hash(begun) and material["teacher"] is None
 
@@ -301,7 +301,7 @@ def test_what_had_been_whitened_stays_so(folder, tmp_path):
     theirs = {name: value for name, value in before.state_dict().items() if "plain" not in name}  # of an older kind
     (tmp_path / "old").mkdir()
     torch.save({"average": theirs}, tmp_path / "old" / train.STATE)
-    run = train.train(tmp_path / "run", folder, 0.0001, n=(1, 1, 1), start=tmp_path / "old")
+    run = train.train(tmp_path / "run", folder, 0.0001, n=(1, 1, 1), origin=train.Origin(start=tmp_path / "old"))
     after = torch.load(run / train.STATE, weights_only=True)["model"]
     assert torch.equal(after["backbone.whitening"], before.backbone.whitening)
 
@@ -309,7 +309,7 @@ def test_what_had_been_whitened_stays_so(folder, tmp_path):
 @pytest.mark.parametrize(("kind", "moves"), [("hps-all-stem", False), ("hps-all", True)])
 def test_what_comes_from_another_kind_of_model_is_kept_at_first(kind, moves, folder, tmp_path):
     begun = checkpoints.save(tmp_path / "begun", Cocola(train.PLANS[kind].config), {"steps": 0})
-    run = train.train(tmp_path / "run", folder, 0.0001, "hps-all", n=(2, 2, 2), start=begun)
+    run = train.train(tmp_path / "run", folder, 0.0001, "hps-all", n=(2, 2, 2), origin=train.Origin(start=begun))
     before, after = checkpoints.load(begun)[0].state_dict(), torch.load(run / train.STATE, weights_only=True)["model"]
     name = "backbone.conv_stem.weight"
     assert torch.equal(before[name], after[name]) != moves
@@ -328,7 +328,7 @@ def test_the_papers_encoder_begins_from_its_stem(tmp_path):
 def test_an_exported_training_is_half_precision_calibrated_and_has_a_card(name, folder, tmp_path, monkeypatch):
     teacher = checkpoints.save(tmp_path / "teacher", Cocola(train.PLANS["hps-all-time"].config), {"steps": 0})
     n, teacher = ((1, 1, 1), None) if name == "hps-all-time" else ((2, 2, 2), teacher)
-    run = train.train(tmp_path / "run", folder, 0.0001, name, n=n, teacher=teacher)
+    run = train.train(tmp_path / "run", folder, 0.0001, name, n=n, origin=train.Origin(teacher=teacher))
     state = torch.load(run / train.STATE, weights_only=True)
     assert state["early"] == (state["spent"] if teacher else 0)  # one step, the plan's first
     torch.save(state | {"spent": 70 * 60, "early": 35 * 60}, run / train.STATE)

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
@@ -59,25 +59,30 @@ def prepare(
     todo = [track for track in tracks if not _is_done(track, out)]
     _check_space(todo, out, format)
     shutil.rmtree(out / BUILDING, ignore_errors=True)  # of a run that was killed
-    written, broken = 0, []
     pool = ThreadPoolExecutor(jobs or os.cpu_count() or 1)
     try:
         futures = [pool.submit(_prepare_track, track, out, format) for track in todo]
-        for future in progress(as_completed(futures), total=len(futures)):
-            try:
-                future.result()
-                written += 1
-            except ValueError as error:
-                if on_error == "raise":
-                    raise
-                broken.append(str(error))
-            except (OSError, soundfile.SoundFileRuntimeError) as error:  # libsndfile: "System error" on a full disk
-                reason, free = getattr(error, "strerror", None) or error, shutil.disk_usage(out).free / 1e6
-                done = f"{written} of {len(todo)} tracks written"
-                raise OSError(f"{out}: {reason} ({free:.0f} MB free); {done}, run it again") from None
+        return _await(progress(as_completed(futures), total=len(futures)), out, len(todo), on_error)
     finally:
         pool.shutdown(cancel_futures=True)
         shutil.rmtree(out / BUILDING, ignore_errors=True)
+
+
+def _await(futures: Iterable[Future], out: Path, n: int, on_error: str) -> tuple[int, list[str]]:
+    """See each of n tracks through: how many are written, and what is wrong with the others."""
+    written, broken = 0, []
+    for future in futures:
+        try:
+            future.result()
+            written += 1
+        except ValueError as error:
+            if on_error == "raise":
+                raise
+            broken.append(str(error))
+        except (OSError, soundfile.SoundFileRuntimeError) as error:  # libsndfile: "System error" on a full disk
+            reason, free = getattr(error, "strerror", None) or error, shutil.disk_usage(out).free / 1e6
+            done = f"{written} of {n} tracks written"
+            raise OSError(f"{out}: {reason} ({free:.0f} MB free); {done}, run it again") from None
     return written, broken
 
 

@@ -27,45 +27,58 @@ def median_network(x, minimum, maximum):
     Returns:
         List of 16 values.
     """
-
-    def exchange(v, i, j):
-        v[i], v[j] = minimum(v[i], v[j]), maximum(v[i], v[j])
-
-    def bitonic(v):  # sort a list that first rises, then falls (or the reverse)
-        half = len(v) // 2
-        if half:
-            for i in range(half):
-                exchange(v, i, i + half)
-            v[:half], v[half:] = bitonic(v[:half]), bitonic(v[half:])
-        return v
-
-    def merge(a, b):  # Batcher's odd-even merge of two sorted lists of equal length
-        if len(a) == 1:
-            return [minimum(a[0], b[0]), maximum(a[0], b[0])]
-        even, odd = merge(a[::2], b[::2]), merge(a[1::2], b[1::2])
-        out = [value for pair in zip(even, odd, strict=True) for value in pair]
-        for i in range(1, len(out) - 1, 2):
-            exchange(out, i, i + 1)
-        return out
-
-    def ordered(v):
-        half = len(v) // 2
-        return merge(ordered(v[:half]), ordered(v[half:])) if half else v
-
-    def middle(core, extra):  # the middle n of 2n sorted candidates and n new sorted values
-        n = len(extra)
-        low = bitonic([maximum(core[i], extra[n - 1 - i]) for i in range(n)])  # the n smallest cannot be the median
-        return bitonic([minimum(core[n + i], low[n - 1 - i]) for i in range(n)])  # nor can the n largest
+    sort = _Sorter(minimum, maximum)
 
     def split(first, last, core):  # windows first..last share x[last : first + 31], of which core can be the median
         if first == last:
             return [core[0]]
         n = (last - first + 1) // 2
-        left = split(first, last - n, middle(core, ordered(x[last - n : last])))
-        right = split(first + n, last, middle(core, ordered(x[first + KERNEL : first + KERNEL + n])))
+        left = split(first, last - n, sort.middle(core, sort.ordered(x[last - n : last])))
+        right = split(first + n, last, sort.middle(core, sort.ordered(x[first + KERNEL : first + KERNEL + n])))
         return left + right
 
-    return split(0, TILE - 1, ordered(x[TILE - 1 : KERNEL]))
+    return split(0, TILE - 1, sort.ordered(x[TILE - 1 : KERNEL]))
+
+
+class _Sorter:
+    """Sorting networks made of minima and maxima."""
+
+    def __init__(self, minimum, maximum):
+        self.minimum, self.maximum = minimum, maximum
+
+    def ordered(self, v):
+        """Sort a list."""
+        half = len(v) // 2
+        return self.merge(self.ordered(v[:half]), self.ordered(v[half:])) if half else v
+
+    def merge(self, a, b):
+        """Merge two sorted lists of equal length: Batcher's odd-even merge."""
+        if len(a) == 1:
+            return [self.minimum(a[0], b[0]), self.maximum(a[0], b[0])]
+        even, odd = self.merge(a[::2], b[::2]), self.merge(a[1::2], b[1::2])
+        out = [value for pair in zip(even, odd, strict=True) for value in pair]
+        for i in range(1, len(out) - 1, 2):
+            self.exchange(out, i, i + 1)
+        return out
+
+    def middle(self, core, extra):
+        """The middle n of 2n sorted candidates and n new sorted values."""
+        n = len(extra)
+        low = [self.maximum(core[i], extra[n - 1 - i]) for i in range(n)]  # the n smallest cannot be the median
+        low = self.bitonic(low)
+        return self.bitonic([self.minimum(core[n + i], low[n - 1 - i]) for i in range(n)])  # nor can the n largest
+
+    def bitonic(self, v):
+        """Sort a list that first rises, then falls (or the reverse)."""
+        half = len(v) // 2
+        if half:
+            for i in range(half):
+                self.exchange(v, i, i + half)
+            v[:half], v[half:] = self.bitonic(v[:half]), self.bitonic(v[half:])
+        return v
+
+    def exchange(self, v, i, j):
+        v[i], v[j] = self.minimum(v[i], v[j]), self.maximum(v[i], v[j])
 
 
 def mirrored(n, before, after):

@@ -24,8 +24,8 @@ def main(
 ):
     """Measure what a score reacts to on held-out miniature songs, and print what a musician would expect."""
     tracks = [track for track in miniatures.open_tracks(None, size) if track.split == split]
-    rater, name = (Scorer("control"), "control") if control else (Scorer(checkpoint), "model")
-    table = respond(rater, make_sets(tracks, pairs, seed), name)
+    metric, name = (Scorer("control"), "control") if control else (Scorer(checkpoint), "model")
+    table = respond(metric, make_sets(tracks, pairs, seed), name)
     summary, expected = summarise(table, seed), acceptance(table, seed)
     show_frame(expected)
     if out is not None:

@@ -50,7 +50,7 @@ def train(
 
     if model == "hps-all-time":  # its steps take no longer than sound: one core is the loader's
         torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
-    train.train(folder, families, minutes, model, seed=seed, start=start, teacher=teacher)
+    train.train(folder, families, minutes, model, origin=train.Origin(seed, start, teacher))
 
 
 @app.command()

@@ -10,6 +10,7 @@ import torch
 
 from cocola_lib.data import miniatures
 from cocola_lib.encoder import Cocola
+from cocola_lib.files import read_json, write_csv, write_text
 from cocola_lib.models import calibration, checkpoints
 from cocola_lib.models.formats import IN_PACKAGE, WEIGHTS, checkpoint_hash
 from cocola_lib.scoring import Scorer
@@ -76,24 +77,33 @@ def export(run, folder=None, note="", blend=None):
     run = Path(run)
     state = torch.load(run / STATE, weights_only=True)
     log = pd.DataFrame(json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines())
-    material = json.loads((run / MATERIAL).read_text(encoding="utf-8"))
+    material = read_json(run / MATERIAL)
     if material["model"] not in ABOUT:
         raise ValueError(f"{run}: a training of {material['model']}; exported are {', '.join(ABOUT)}")
-    folder, plan = Path(folder or IN_PACKAGE / material["model"]), PLANS[material["model"]]
-    model = Cocola(plan.config)
+    folder = Path(folder or IN_PACKAGE / material["model"])
+    model = Cocola(PLANS[material["model"]].config)
     model.load_state_dict(state["average"])
     if blend:
         follow(model, checkpoints.load(blend)[0], decay=0.5)
-    minutes = state["spent"] / 60
-    training = {"steps": state["step"], "minutes": round(minutes, 1), "seed": material["seed"], "k": material["k"]}
+    training = {"steps": state["step"], "minutes": round(state["spent"] / 60, 1)}
+    training |= {"seed": material["seed"], "k": material["k"]}
     training |= {"command": "python -m cocola_lib.workshop.families train", "material": material}
     training |= {"blend": checkpoint_hash(blend)} if blend else {}
     checkpoints.save(folder, copy.deepcopy(model).half(), training, provenance={"note": note})
     name, pairs, groups = validation_pairs()
-    calibration.store(folder, calibration.calibrate(Scorer.from_checkpoint(folder), pairs, name, groups))
-    log.to_csv(folder / TABLE, index=False)
+    calibration.store(folder, calibration.calibrate(Scorer(folder), pairs, name, groups))
+    write_csv(folder / TABLE, log)
+    write_text(folder / CARD, _card(folder, model, state, training, (name, note)))
+    return folder
+
+
+def _card(folder, model, state, training, texts):
+    """The model card; texts: the calibration's name, and a note."""
+    material, (calibrated_on, note) = training["material"], texts
+    plan = PLANS[material["model"]]
     taught = TAUGHT.format(material["teacher"], SOFTENED) if material.get("teacher") else ""
-    card = CARD_TEXT.format(
+    blended = BLENDED.format(**training) if "blend" in training else ""
+    return CARD_TEXT.format(
         model=material["model"],
         about=ABOUT[material["model"]].format(early=state["early"] / 60, taught=taught),
         broken=BROKEN.format(margin=plan.margin) if plan.sets == SETS else "",
@@ -101,17 +111,15 @@ def export(run, folder=None, note="", blend=None):
         size=(folder / WEIGHTS).stat().st_size / 1e6,
         steps=state["step"],
         k=material["k"],
-        minutes=minutes,
+        minutes=state["spent"] / 60,
         parts=material["parts"],
         families=material["families"],
         sources=", ".join(f"{n} {source}" for source, n in material["sources"].items()),
-        calibration=name,
+        calibration=calibrated_on,
         seed=material["seed"],
         hash=checkpoint_hash(folder),
-        note="".join(f"\n  {text}" for text in (note, BLENDED.format(**training) if blend else "") if text),
+        note="".join(f"\n  {text}" for text in (note, blended) if text),
     )
-    (folder / CARD).write_text(card, encoding="utf-8")
-    return folder
 
 
 def validation_pairs():
