@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from cocola_lib.data.pair_files import locate, pair_of, read_pairs
+from cocola_lib.data.tracks import load_tracks
 from cocola_lib.files import write_json
 from cocola_lib.models import checkpoints
 from cocola_lib.models.formats import CONFIG
+from cocola_lib.sampling import WindowSampler
 
 N_QUANTILES = 201  # stored per distribution: every half per cent
 MIN_PAIRS = 8  # fewer say nothing about a distribution
@@ -143,9 +146,6 @@ def draw_pairs(data_root, dataset=None, split="valid", n=256, seed=0):
     Returns:
         (name, pairs, groups): of the data set, (anchor, positive) waveforms at 16 kHz, and track ids.
     """
-    from cocola_lib.data.tracks import load_tracks
-    from cocola_lib.sampling import WindowSampler
-
     tracks = load_tracks(data_root, dataset, split)
     sampler = WindowSampler(tracks)
     specs = sampler.batch(n, seed, 0, at_most=True)
@@ -155,8 +155,6 @@ def draw_pairs(data_root, dataset=None, split="valid", n=256, seed=0):
 
 def pairs_from_table(path):
     """True pairs from a CSV (columns conditioning, accompaniment): (pairs of paths, groups by conditioning)."""
-    from cocola_lib.data.pair_files import locate, pair_of, read_pairs
-
     pairs = dict.fromkeys(pair_of(row) for row in read_pairs(path))
     pairs = [tuple(locate(file, Path(path).parent) for file in pair) for pair in pairs]
     return pairs, [conditioning for conditioning, _ in pairs]
@@ -226,7 +224,10 @@ def stored_calibration(config, dataset=None):
 
 
 def _logistic(true, random):
-    """Intercept and slope of the log odds, classes weighted alike, by Newton's method on standardised scores."""
+    """Intercept and slope of the log odds, classes weighted alike, by maximum likelihood on standardised scores."""
+    from scipy.optimize import minimize  # half a second that scoring does not need
+    from scipy.special import expit
+
     scores = np.concatenate([true, random])
     centre, scale = scores.mean(), scores.std()
     if scale == 0:
@@ -235,21 +236,11 @@ def _logistic(true, random):
     n_true, n_random = len(true), len(random)
     target = np.repeat([(n_true + 1) / (n_true + 2), 1 / (n_random + 2)], [n_true, n_random])
     weight = np.repeat([0.5 / n_true, 0.5 / n_random], [n_true, n_random])
-    beta = np.zeros(2)
 
-    def loss(b):
-        z = b @ x
-        return float(weight @ (np.logaddexp(0, z) - target * z))
+    def loss(beta):  # and its gradient
+        z = beta @ x
+        return weight @ (np.logaddexp(0, z) - target * z), x @ (weight * (expit(z) - target))
 
-    for _ in range(100):
-        p = 1 / (1 + np.exp(-(beta @ x)))
-        gradient = x @ (weight * (p - target))
-        hessian = (x * (weight * p * (1 - p))) @ x.T + 1e-9 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        while loss(beta - step) > loss(beta) and np.abs(step).max() > 1e-10:
-            step = step / 2
-        beta = beta - step
-        if np.abs(step).max() < 1e-8:
-            break
+    beta = minimize(loss, np.zeros(2), jac=True, method="BFGS", options={"gtol": 1e-12}).x
     slope = beta[1] / scale
     return (0.0, 0.0) if slope <= 0 else (float(beta[0] - slope * centre), float(slope))
