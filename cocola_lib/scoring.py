@@ -85,9 +85,8 @@ class Scorer:
     wrong with a clip or an argument is said in one line, as FileNotFoundError or ValueError.
 
     Args:
-        checkpoint: folder in our format, a released Lightning .ckpt, or the name of a model in the package
-            ("hps-all-time"; "hps-all-measured", which measures chroma and onsets beside it; "hps-all"; "control":
-            chroma and onsets alone); None is the default, "hps-all-time".
+        checkpoint: folder in our format, a released Lightning .ckpt, or a name: "hps-all-time", the default;
+            "hps-all-measured": chroma and onsets beside it; "hps-all"; "control": chroma and onsets alone.
         device: "auto", or a torch device such as "cpu" or "cuda:1".
         batch_size: windows per batch; 64 windows need about 0.5 GB with EfficientNet-B0.
         precision: "float32", "bfloat16", or "auto": bfloat16 on processors that have it, if the checkpoint is
