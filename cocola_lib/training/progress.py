@@ -25,15 +25,20 @@ class ShowProgress(Callback):
         )
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
-        metrics = trainer.callback_metrics
+        self._tell(trainer.callback_metrics)
+        self.bar.update()
+
+    def on_validation_end(self, trainer, module):
+        self._tell(trainer.callback_metrics)
+
+    def on_train_end(self, trainer, module):
+        self.bar.close()
+
+    def _tell(self, metrics):
         line = f"loss {metrics['loss']:.2f}"
         if "valid_accuracy" in metrics:
             line += f", validation accuracy {metrics['valid_accuracy']:.2f} (K = {metrics['valid_k']:.0f})"
         self.bar.set_postfix_str(line, refresh=False)
-        self.bar.update()
-
-    def on_train_end(self, trainer, module):
-        self.bar.close()
 
 
 @contextmanager
