@@ -98,7 +98,7 @@ def hps_log_mel(waveforms: Tensor, path: str = "auto") -> Tensor:
 def log_mel(waveforms: Tensor, htk: bool = False) -> Tensor:
     """Log-mel without separation: (B, N) -> (B, 1, M, T) dB; `htk` as the released mel-only variant."""
     if htk and waveforms.shape[1] <= N_FFT // 2:
-        raise ValueError(f"clip of {waveforms.shape[1]} samples: mel_htk mirrors edges, it needs more than {N_FFT // 2}")
+        raise ValueError(f"clip of {waveforms.shape[1]} samples: mel_htk mirrors edges: more than {N_FFT // 2}")
     power = _stft_magnitude(waveforms, "reflect" if htk else "constant").square()
     mel = (mel_filters(waveforms.device, htk) @ power).unsqueeze(1)  # (B, 1, M, T)
     return mel.clamp_(min=AMIN).log10_().mul_(10) if htk else _relative_db(mel)
