@@ -4,7 +4,7 @@ In training each pair is heard as a whole, as harmony only or as rhythm only, th
 trains here takes the same step: notebook 02's loop, `cocola train`, the small runs and the workshop.
 """
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from cocola_lib.features import MODES, mask_channels
 from cocola_lib.loss import contrastive_loss
 
 Masking = Literal["group", "batch", "pair", "none"]
-MASKINGS = get_args(Masking)
 MASKS = 2  # keeps the draw of masks apart from a sampler's draw (0) and noise (1)
 
 

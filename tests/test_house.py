@@ -95,6 +95,17 @@ def test_no_function_is_longer_than_40_lines():
     assert not {name: n for name, n in lengths.items() if n > 40}
 
 
+def test_no_function_has_more_than_eight_parameters():
+    crowded = [
+        f"{name}: {node.name} takes {len(taken)}"
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and len(taken := [a for a in (*node.args.args, *node.args.kwonlyargs) if a.arg not in ("self", "cls")]) > 8
+    ]
+    assert not crowded
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.relative_to(REPO / "notebooks").as_posix())
 def test_cells_are_short_and_stored_without_outputs(path):
     for cell in nbformat.read(path, as_version=4).cells:

@@ -1,0 +1,1 @@
+"""Table III: systems, baselines, an accompanist without learning, distances of embeddings, retrieval."""

@@ -1,0 +1,1 @@
+"""Tables I and II: frozen pairs, the line-up of models, what each answered, and a check for shortcuts."""

@@ -1,10 +1,12 @@
 """`cocola accompany export|evaluate`: questions for a generator, and Table III of its answers."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cocola_lib.cli.grouped import options_of
 from cocola_lib.cli.shared_options import Checkpoint, Device, Hop
 
 app = typer.Typer(rich_markup_mode=None, help="Accompaniment systems (Table III): export, evaluate.")
@@ -60,33 +62,38 @@ def export(
 
 Folders = Annotated[list[Path], typer.Argument(help="Folders with manifest.csv and audio.")]
 Out = Annotated[Path, typer.Option(help="Folder for the table, scores and embeddings.")]
-Baselines = Annotated[str, typer.Option(help="Baselines to add, separated by commas, or none; they need references.")]
-Fad = Annotated[str, typer.Option(help="Embeddings, by commas: log-mel, COCOLA, CLAP, EnCodec, VGGish; or none.")]
-Weights = Annotated[
-    list[str] | None, typer.Option(help="NAME=PATH of an embedder's weights, repeatable; e.g. CLAP=/my/clap")
-]
-Download = Annotated[bool, typer.Option("--download", help="Fetch weights that are not in the cache.")]
-CutS = Annotated[
-    float | None, typer.Option(help="Cut all clips to this many seconds.", show_default="the shortest clip")
-]
-AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Leave out rows without an output.")]
-Seed = Annotated[int, typer.Option(help="Seed of the intervals.")]
+
+
+@dataclass
+class Measures:
+    """What is measured, and of what."""
+
+    baselines: Annotated[
+        str, typer.Option(help="Baselines to add, separated by commas, or none; they need references.")
+    ] = "Random,Shifted,Stretched,Accompanist,Ground Truth"
+    fad: Annotated[
+        str, typer.Option(help="Embeddings, by commas: log-mel, COCOLA, CLAP, EnCodec, VGGish; or none.")
+    ] = "log-mel,COCOLA,CLAP,EnCodec,VGGish"
+    weights: Annotated[
+        list[str] | None, typer.Option(help="NAME=PATH of an embedder's weights, repeatable; e.g. CLAP=/my/clap")
+    ] = None
+    download: Annotated[bool, typer.Option("--download", help="Fetch weights that are not in the cache.")] = False
+    cut_s: Annotated[
+        float | None, typer.Option(help="Cut all clips to this many seconds.", show_default="the shortest clip")
+    ] = None
+    hop_s: Hop = 2.5
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out rows without an output.")] = False
+    seed: Annotated[int, typer.Option(help="Seed of the intervals.")] = 0
 
 
 @app.command()
+@options_of(Measures)
 def evaluate(
+    measures: Measures,
     folders: Folders,
     out: Out = Path("table3"),
-    baselines: Baselines = "Random,Shifted,Stretched,Accompanist,Ground Truth",
-    fad: Fad = "log-mel,COCOLA,CLAP,EnCodec,VGGish",
-    weights: Weights = None,
-    download: Download = False,
-    cut_s: CutS = None,
-    hop_s: Hop = 2.5,
-    allow_missing: AllowMissing = False,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
-    seed: Seed = 0,
 ):
     """Make Table III from folders of outputs.
 
@@ -103,8 +110,9 @@ def evaluate(
     from cocola_lib.cli import console
     from cocola_lib.scoring import Scorer
 
-    missing = "drop" if allow_missing else "error"
-    plan = Plan(_names(baselines), _names(fad), _paths(weights or []), download, cut_s, hop_s, missing, seed)
+    m, missing = measures, "drop" if measures.allow_missing else "error"
+    names, weights = (_names(m.baselines), _names(m.fad)), _paths(m.weights or [])
+    plan = Plan(*names, weights, m.download, m.cut_s, m.hop_s, missing, m.seed)
     progress = console.progress_bar("measure")
     result = evaluate_folders(folders, out, Scorer(checkpoint, device), plan, progress)
     for frame in result.shown:

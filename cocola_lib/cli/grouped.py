@@ -8,14 +8,14 @@ from dataclasses import fields
 def options_of(kind: type) -> Callable[[Callable], Callable]:
     """A decorator for commands: the fields of a dataclass become the command's last options.
 
-    The command's first parameter gets them as one `kind`. Fields are declared as typer's parameters are:
-    `Annotated[type, typer.Option(...)] = default`.
+    The command's first parameter gets them as one `kind`; of several such decorators, the lowest fills the first one.
+    Fields are declared as typer's parameters are: `Annotated[type, typer.Option(...)] = default`.
     """
 
     def wrap(command: Callable) -> Callable:
-        def called(**given):
+        def called(*objects, **given):
             own = {field.name: given.pop(field.name) for field in fields(kind)}
-            return command(kind(**own), **given)
+            return command(kind(**own), *objects, **given)
 
         _, *others = inspect.signature(command).parameters.values()
         own = [

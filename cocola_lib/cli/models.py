@@ -1,10 +1,12 @@
 """`cocola calibrate` and `cocola convert`: what the scores of a checkpoint mean, and released files in our format."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cocola_lib.cli.grouped import options_of
 from cocola_lib.cli.shared_options import BatchSize, Device
 
 CALIBRATE_HELP = """Measure what the scores of a checkpoint mean, on a data set of your choice.
@@ -26,20 +28,28 @@ Only tensors are taken from the file; code that its pickle may hold is never run
 """
 
 
-def calibrate(
-    checkpoint: Annotated[Path, typer.Argument(help="Folder of a model; its config.json gets the calibration.")],
-    data_root: Annotated[Path | None, typer.Option(help="Folder of one data set or of several.")] = None,
+@dataclass
+class Drawn:
+    """Which pairs of a data set."""
+
     dataset: Annotated[
         str | None, typer.Option(help="Which data set of the folder; with --pairs, a name for them.")
-    ] = None,
-    split: Annotated[
-        str, typer.Option(help="train, valid or test: a split that the model was not trained on.")
-    ] = "valid",
+    ] = None
+    split: Annotated[str, typer.Option(help="train, valid or test: a split that the model was not trained on.")] = (
+        "valid"
+    )
+    n: Annotated[int, typer.Option(min=8, help="How many pairs to draw from the data set.")] = 256
+    seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0
+
+
+@options_of(Drawn)
+def calibrate(
+    drawn: Drawn,
+    checkpoint: Annotated[Path, typer.Argument(help="Folder of a model; its config.json gets the calibration.")],
+    data_root: Annotated[Path | None, typer.Option(help="Folder of one data set or of several.")] = None,
     pairs: Annotated[
         Path | None, typer.Option(help="CSV of true pairs (conditioning, accompaniment) instead of a data set.")
     ] = None,
-    n: Annotated[int, typer.Option(min=8, help="How many pairs to draw from the data set.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
     device: Device = "auto",
     batch_size: BatchSize = 64,
 ):
@@ -52,11 +62,11 @@ def calibrate(
         raise ValueError("calibrate: give --data-root or --pairs, one of them")
     calibration.check_folder(checkpoint)
     if pairs is not None:
-        name, drawn, groups = dataset or pairs.stem, *calibration.pairs_from_table(pairs)
+        name, chosen, groups = drawn.dataset or pairs.stem, *calibration.pairs_from_table(pairs)
     else:
-        name, drawn, groups = calibration.draw_pairs(data_root, dataset, split, n, seed)
+        name, chosen, groups = calibration.draw_pairs(data_root, drawn.dataset, drawn.split, drawn.n, drawn.seed)
     scorer = Scorer(checkpoint, device, batch_size)
-    result = calibration.calibrate(scorer, drawn, name, groups, console.progress_bar("embed"))
+    result = calibration.calibrate(scorer, chosen, name, groups, console.progress_bar("embed"))
     calibration.store(checkpoint, result)
     for mode, entry in result.modes.items():
         typer.echo(f"{name}, {mode}: {entry}")

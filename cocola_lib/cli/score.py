@@ -1,11 +1,13 @@
 """`cocola score` and `cocola rank`: how well clips belong together, and which clips of a folder fit a mix best."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from cocola_lib.cli.shared_options import BatchSize, Checkpoint, Device, Hop
+from cocola_lib.cli.grouped import options_of
+from cocola_lib.cli.shared_options import Hop, Model
 
 SCORE_HELP = """Score how well two clips belong together, or score many pairs of clips.
 
@@ -36,60 +38,66 @@ read only the mix. Clips that cannot be read are named on stderr, and the exit c
 """
 
 
-def score(
-    files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[CONDITIONING ACCOMPANIMENT]", help="Two audio files.")
-    ] = None,
+@dataclass
+class Sources:
+    """Where many pairs come from."""
+
     pairs: Annotated[
         Path | None,
         typer.Option(help="CSV with the columns conditioning and accompaniment; others are carried through."),
-    ] = None,
+    ] = None
     conditioning: Annotated[
         Path | None, typer.Option(help="Folder of conditionings, matched by file name with --accompaniment.")
+    ] = None
+    accompaniment: Annotated[Path | None, typer.Option(help="Folder of accompaniments; suffixes may differ.")] = None
+
+
+@options_of(Model)
+@options_of(Sources)
+def score(
+    sources: Sources,
+    model: Model,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[CONDITIONING ACCOMPANIMENT]", help="Two audio files.")
     ] = None,
-    accompaniment: Annotated[Path | None, typer.Option(help="Folder of accompaniments; suffixes may differ.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write a .csv or .json instead of printing; needed for resuming.")
     ] = None,
     mode: Annotated[Literal["all", "both", "harmonic", "percussive"], typer.Option(help="What to listen to.")] = "all",
-    checkpoint: Checkpoint = None,
-    device: Device = "auto",
-    batch_size: BatchSize = 64,
     hop_s: Hop = 2.5,
     fresh: Annotated[bool, typer.Option("--fresh", help="Score again the rows that --out already holds.")] = False,
 ):
     """Score one pair of files, a table of pairs, or two folders (see `SCORE_HELP`)."""
     from cocola_lib.cli import console, score_files
     from cocola_lib.data import pair_files
-    from cocola_lib.scoring import Scorer
 
-    rows = _rows(files, pairs, conditioning, accompaniment)
+    rows = _rows(files, sources)
     if out is not None:
-        pair_files.check_out(out, pairs)
+        pair_files.check_out(out, sources.pairs)
     rank, _ = score_files.ranks(out)
-    scorer = Scorer(checkpoint, device, batch_size)
+    scorer = model.open()
     modes = scorer.modes if mode == "all" else (mode,)
     if files and out is None:
         console.show_score(scorer.score(*map(str, files), hop_s=hop_s, modes=modes), files)
         return
-    job = score_files.Job(modes, hop_s, out, fresh, folder=pairs.parent if pairs else Path())
+    job = score_files.Job(modes, hop_s, out, fresh, folder=sources.pairs.parent if sources.pairs else Path())
     rows = score_files.score_rows(scorer, rows, job, console.progress_bar("score", shown=rank == 0))
     if rows is not None:  # None: another rank reports
         _report(rows, modes, out)
 
 
-def _rows(files, pairs, conditioning, accompaniment):
+def _rows(files, sources):
     """The pairs to score, as rows, from whichever of the three sources was given."""
     from cocola_lib.data import pair_files
 
     if files and len(files) != 2:
         raise ValueError(f"score: {len(files)} given; expected two files, a conditioning and an accompaniment")
-    sources = [bool(files), pairs is not None, conditioning is not None or accompaniment is not None]
-    if sum(sources) != 1 or (conditioning is None) != (accompaniment is None):
+    pairs, folders = sources.pairs, (sources.conditioning, sources.accompaniment)
+    if bool(files) + (pairs is not None) + any(folders) != 1 or any(folders) != all(folders):
         raise ValueError("score: give two files, or --pairs, or both --conditioning and --accompaniment")
     if files:
         return [dict(zip(pair_files.PAIR, map(str, files), strict=True))]
-    return pair_files.read_pairs(pairs) if pairs else pair_files.match_folders(conditioning, accompaniment)
+    return pair_files.read_pairs(pairs) if pairs else pair_files.match_folders(*folders)
 
 
 def _report(rows, modes, out):
@@ -103,7 +111,9 @@ def _report(rows, modes, out):
         raise typer.Exit(1)
 
 
+@options_of(Model)
 def rank(
+    model: Model,
     mix: Annotated[Path, typer.Argument(help="Audio file that you want a clip for.")],
     folder: Annotated[Path, typer.Argument(help="Loops or stems to choose from, subfolders included.")],
     top: Annotated[int, typer.Option(min=1, help="How many to list.")] = 10,
@@ -115,19 +125,15 @@ def rank(
         Path | None, typer.Option(help="Keep the embeddings here; only new and changed files are read again.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the list as .csv or .json.")] = None,
-    checkpoint: Checkpoint = None,
-    device: Device = "auto",
-    batch_size: BatchSize = 64,
 ):
     """List the clips of a folder that fit a mix best (see `RANK_HELP`)."""
     from cocola_lib.accompaniment import retrieval
     from cocola_lib.cli import console
     from cocola_lib.data import pair_files
-    from cocola_lib.scoring import Scorer
 
     if out is not None:
         pair_files.check_suffix(out)
-    scorer = Scorer(checkpoint, device, batch_size)
+    scorer = model.open()
     known = retrieval.Index.load(index) if index is not None and index.exists() else None
     built = retrieval.build_index(scorer, folder, mode, known, console.progress_bar("embed"))
     if index is not None:

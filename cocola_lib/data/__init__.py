@@ -1,0 +1,1 @@
+"""Files become tracks: audio, data sets and adapters, which stems sound when, copies, downloads, miniatures."""

@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from cocola_lib.files import read_json, whole, write_csv, write_json, write_text
-from cocola_lib.models.formats import locate
 
 
 class Run:
@@ -59,15 +58,3 @@ class Run:
         entries = read_json(path) if path.exists() else {}
         entries[self.notebook] = {"headline": headline, "results": results, "provenance": provenance}
         write_json(path, dict(sorted(entries.items())))
-
-
-def trained_checkpoint(run_dir: str | Path, checkpoint: str | None, recipe: str) -> Path:
-    """The checkpoint of notebooks 03 to 05: the one they are given, else the one that notebook 02 left in the run.
-
-    Raises:
-        FileNotFoundError: neither is there.
-    """
-    path = locate(checkpoint or Path(run_dir) / "models" / recipe / "checkpoint")
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no checkpoint; run notebook 02 first, or set the parameter `checkpoint`")
-    return path

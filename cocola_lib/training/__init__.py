@@ -1,0 +1,1 @@
+"""Training: recipes, settings, Lightning, saved states, several devices; and small runs for notebooks (Sec. IV)."""

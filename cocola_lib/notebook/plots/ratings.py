@@ -1,4 +1,4 @@
-"""Figures of notebook 05: opinions, raters, metrics against ratings, and what noise allows."""
+"""Figures of notebook 07: opinions, raters, metrics against ratings, and what noise allows."""
 
 import numpy as np
 import pandas as pd
