@@ -167,7 +167,9 @@ def test_the_batch_size_changes_nothing_and_each_clip_is_embedded_once(monkeypat
     for batch_size in (1, 3, 64):
         scorer = tiny_scorer(batch_size=batch_size)
         embed, seen = scorer.model.embed_modes, []
-        monkeypatch.setattr(scorer.model, "embed_modes", lambda w, modes, e=embed, s=seen: s.append(len(w)) or e(w, modes))
+        monkeypatch.setattr(
+            scorer.model, "embed_modes", lambda w, modes, e=embed, s=seen: s.append(len(w)) or e(w, modes)
+        )
         results.append(scorer.matrices(x, y))
         sizes.append(seen)
     assert [sum(seen) for seen in sizes] == [3 * 2 + 4] * 3
