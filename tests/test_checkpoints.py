@@ -70,6 +70,13 @@ def test_a_crash_while_saving_leaves_the_old_checkpoint_and_no_litter(folder, mo
     assert [f.name for f in folder.parent.iterdir()] == ["model"]
 
 
+@pytest.mark.parametrize("name", ["control", "hps-all-measured"])
+def test_a_model_without_weights_of_its_own_is_not_written(name, tmp_path):
+    with pytest.raises(ValueError, match="no weights of its own to write; use it by its name"):
+        save(tmp_path / "copy", load(name)[0])
+    assert not (tmp_path / "copy").exists()
+
+
 def test_saving_never_replaces_what_is_no_checkpoint(model, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="is no cocola_lib checkpoint"):

@@ -11,7 +11,7 @@ CLASSES = {  # in the order of tables and axes; the first pattern that a name ma
     "percussion": r"percuss(?!ion_chrom)|chromatic|shaker|tambourine|conga",
     "bass": r"(?<!double )bass(?!oon)",
     "guitar": r"guitar|plucked|ethnic|banjo|ukulele",
-    "keys": r"piano|organ|keys|synth|accordion|pad|lead",
+    "keys": r"piano|organ|keys|synth|accordion|pad|lead(?![ _-]*(vocal|voice|vox|singer))",
     "strings": r"string|violin|viola|cello|double bass|ensemble",
     "wind": r"brass|reed|pipe|wind|flute|oboe|clarinet|bassoon|sax|trumpet|horn|trombone|tuba",
     "vocals": r"vocal|voice|vox|choir|singer",

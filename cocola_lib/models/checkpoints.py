@@ -33,6 +33,8 @@ def save(folder, model, training=None, calibration=None, provenance=None):
         OSError: a full disk, for one.
     """
     folder = Path(folder)
+    if not isinstance(model, Cocola):
+        raise ValueError(f"{folder}: {type(model).__name__} has no weights of its own to write; use it by its name")
     if folder.exists() and not _is_replaceable(folder):
         raise ValueError(f"{folder}: exists and is no cocola_lib checkpoint; choose another path")
     config = {
