@@ -19,7 +19,8 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --durations=25
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 -m 'not browser'
+	$(BIN)/pytest -m browser # by themselves: they watch the clock of a real browser
 
 lab: .venv/installed
 	$(BIN)/jupyter lab --notebook-dir=notebooks

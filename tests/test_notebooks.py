@@ -173,8 +173,7 @@ def test_table_3_follows_from_the_stored_scores_and_embeddings(smoke_run):
 
 
 @pytest.mark.slow
-@pytest.mark.browser
-@browser.needed[1]
+@browser.needed[1]  # not marked as a browser test: those run by themselves, and would execute the notebooks once more
 def test_players_of_an_executed_notebook_play_in_a_browser(smoke_run, tmp_path, chromium):
     """The static players, through nbconvert's page in a real Chromium: a duration, and a position that moves."""
     from nbconvert import HTMLExporter
