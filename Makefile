@@ -19,7 +19,7 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 -m 'not browser'
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 -m 'not browser'
 	$(BIN)/pytest -m browser # by themselves: they watch the clock of a real browser
 
 lab: .venv/installed
