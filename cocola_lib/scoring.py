@@ -7,7 +7,7 @@ only; with a calibration they are also percentiles and odds (see `cocola_lib.mod
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -98,7 +98,7 @@ class Scorer:
     ):
         self.checkpoint: Path | None = BUNDLED if checkpoint is None else locate(checkpoint)
         model, config = checkpoints.load(self.checkpoint)
-        self._set(model, config, checkpoint_hash(self.checkpoint), device, batch_size, precision)
+        self._set(model, config, device, batch_size, precision)
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, **options: Any) -> "Scorer":
@@ -111,15 +111,16 @@ class Scorer:
     ) -> "Scorer":
         """A scorer from a frozen copy of a `Cocola` in memory, such as one in training."""
         scorer = cls.__new__(cls)
-        scorer.checkpoint = None
-        scorer._set(model, config or {}, weights_hash(model), device, batch_size, precision)
+        scorer.checkpoint, scorer.hash = None, weights_hash(model)
+        scorer._set(model, config or {}, device, batch_size, precision)
         return scorer
 
-    def _set(self, model: Any, config: dict, hash: str, device: str, batch_size: int, precision: str) -> None:
+    hash = cached_property(lambda self: checkpoint_hash(self.checkpoint))  # names these weights; read when asked for
+
+    def _set(self, model: Any, config: dict, device: str, batch_size: int, precision: str) -> None:
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
             raise ValueError(f"batch_size: {batch_size!r}; expected a whole number of windows, 1 or more")
-        self.config, self.hash = config, hash  # the hash names exactly these weights; scores and indexes carry it
-        self.calibration = stored_calibration(config)
+        self.config, self.calibration = config, stored_calibration(config)
         known = self.calibration.modes.get("both") if self.calibration else None
         precision = "float32" if precision == "auto" and known is None else precision
         self.device, self.batch_size = pick_device(device), batch_size
@@ -189,8 +190,7 @@ class Scorer:
                     h1 = np.stack([sides[0][i][k, t] for i in rows])
                     h2 = np.stack([sides[1][j][k, t] for j in columns])
                     total[k][cells] += self._on_device(self.model.similarity, h1, h2)
-        with np.errstate(invalid="ignore"):
-            return dict(zip(modes, (total / count).astype(np.float32), strict=True))
+        return dict(zip(modes, (total / np.where(count, count, np.nan)).astype(np.float32), strict=True))
 
     def embed(self, clips: Iterable, mode: str = "both", rate: Hz = None, hop_s: float = HOP_S) -> np.ndarray:
         """Embed n clips: (n, D) float32, the mean of the windows that sound; a row of NaN for a silent clip."""
