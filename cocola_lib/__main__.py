@@ -5,6 +5,7 @@ import sys
 import typer
 
 from cocola_lib.cli.app import app
+from cocola_lib.extras import ExtraMissing
 
 # The common base of the command line's usage errors; where it lives differs between Typer releases.
 UsageProblem = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -21,7 +22,7 @@ def main(arguments=None):
         code = app(arguments or ["--help"], standalone_mode=False, prog_name="cocola")
     except UsageProblem as problem:
         code = _fail(problem.format_message())
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ExtraMissing) as error:
         code = _fail(str(error))
     except (KeyboardInterrupt, typer.Abort):
         code = 130

@@ -5,3 +5,7 @@ Answers: `store` keeps each on disk, `results` makes tables of them, `rehearsal`
 `words` is what listeners read, `session` one listener's way through it, `room` (and room.js) its widget, `page` what
 voila serves.
 """
+
+from cocola_lib.extras import need
+
+need("listen", "anywidget", "krippendorff", "nbformat", "voila")

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cocola_lib.data.stems import Track
@@ -26,10 +26,17 @@ def provenance(tracks: list[Track], seed: int, checkpoint: str | Path | None = N
         "seed": seed,
         "checkpoint": checkpoint_hash(checkpoint) if checkpoint else None,
         "data": {"hash": data_hash(tracks), "datasets": sorted({t.dataset for t in tracks}), "n_tracks": len(tracks)},
-        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "versions": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a light install has not all of them
+        return None
 
 
 def _git(*arguments: str) -> str:

@@ -24,6 +24,7 @@ import numpy as np
 from cocola_lib.data.progress import bar
 from cocola_lib.data.stems import Track
 from cocola_lib.data.tracks import MINIATURE, load_tracks
+from cocola_lib.extras import need
 from cocola_lib.files import data_dir, write_json
 
 MODULES = {
@@ -86,6 +87,7 @@ def build(name="mini-cocochorales", size="small", seed=0, root=None, progress=Tr
         ValueError: unknown name or size
         OSError: a worker failed; the message is its last line
     """
+    need("data", "midirenderer", "music21", "pretty_midi")
     folder = folder_of(name, size, seed, root)
     plan = _module(name, size).plan(size, seed)
     folder.mkdir(parents=True, exist_ok=True)

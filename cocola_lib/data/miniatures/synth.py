@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cocola_lib.extras import need
+
 BEND_RANGE_SEMITONES = 2.0  # General MIDI's default range of the pitch wheel
 TICKS_PER_BEAT = 960  # about half a millisecond at 120 beats per minute
 EFFECT_CONTROLS = {"reverb": 91, "chorus": 93}
@@ -95,6 +97,7 @@ def render(part: Part, length_s: float, rate: int, stereo: bool = False) -> np.n
     Returns:
         (N,) or, in stereo, (N, 2) float32, not normalised: a soft note is soft
     """
+    need("data", "midirenderer", "pretty_midi")
     import midirenderer
     import soundfile
     import soxr
