@@ -2,16 +2,23 @@
 
 Every file of this project is written to a temporary name beside its own and renamed, so that a reader never sees half
 of one, and a full disk or a kill leaves the old one as it was.
+
+A spreadsheet runs a cell that begins with =, +, - or @ as a formula, and a name from somebody else may be one. So CSV
+files have an apostrophe before such a text, and `read_csv` takes it away again; numbers stay as they are.
 """
 
+import contextlib
+import csv
 import errno
+import io
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # half a second of `cocola --help`
     import pandas as pd
 
+FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet may run, with apostrophes before it or none
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 REPO = Path(__file__).resolve().parents[1]  # of a clone; beside the package in an installation
 
@@ -49,15 +57,64 @@ def whole(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name[-40:]}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """A full disk or a closed folder, met in this block, becomes one line that names `path`."""
+    try:
+        yield
     except OSError as error:
         if error.errno not in NOT_WRITABLE:
             raise
         raise OSError(f"{path}: cannot be written ({error.strerror}); make room, or choose another place") from None
+
+
+def check_writable(path: Path | str) -> None:
+    """Refuse a file that could not be written, before the work that it is to hold.
+
+    Raises:
+        OSError: one line that names `path`.
+    """
+    with writing(path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=Path(path).parent).close()
+
+
+@contextmanager
+def locked(path: Path | str, busy: str, wait: bool = False) -> Iterator[None]:
+    """Let one process at a time into this block. However the process ends, its lock ends with it.
+
+    Args:
+        path: of the lock, a file that is there meanwhile.
+        busy: what is said where another process is in the block, one line.
+        wait: wait for the other to leave, instead.
+
+    Raises:
+        ValueError: `busy`. OSError: the lock cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    path = Path(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            raise ValueError(busy) from None
+    try:
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # Windows: not while it is open
+            path.unlink()
+        lock.release()
 
 
 @contextmanager
@@ -79,7 +136,8 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
 def write_text(path: Path | str, content: str) -> None:
     """Write a text in UTF-8, whole."""
     with whole(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+        # a file name that is no UTF-8 cannot be written as it is, and must not cost the rest
+        temporary.write_text(content, encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def write_json(path: Path | str, value: Any, indent: int | None = 2) -> None:
@@ -93,9 +151,61 @@ def read_json(path: Path | str) -> Any:
 
 
 def write_csv(path: Path | str, frame: "pd.DataFrame") -> None:
-    """Write a frame as CSV without its index, whole."""
-    with whole(path) as temporary:
-        frame.to_csv(temporary, index=False)
+    """Write a frame as CSV without its index, whole; text that is a formula is guarded, see above."""
+    write_text(path, csv_of(frame))
+
+
+def csv_of(frame: "pd.DataFrame") -> str:
+    """A frame as the text of a CSV file, without its index."""
+    return _in_words(guarded, frame).to_csv(index=False, lineterminator="\n")
+
+
+def csv_of_rows(rows: list[dict]) -> str:
+    """Rows, dicts of numbers and texts, as the text of a CSV file; what a row lacks is empty, NaN is `nan`."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(guarded, names))
+    writer.writerows([guarded(row.get(name, "")) for name in names] for row in rows)
+    return text.getvalue()
+
+
+def read_csv(path: Path | str, **options: Any) -> "pd.DataFrame":
+    """Read what `write_csv` wrote: empty cells are NaN, and nothing else is: somebody may be called NA.
+
+    Args:
+        path: of the file.
+        options: further ones of `pandas.read_csv`.
+    """
+    import pandas as pd
+
+    return _in_words(unguarded, pd.read_csv(path, **{"keep_default_na": False, "na_values": [""]} | options))
+
+
+def guarded(cell: Any) -> Any:
+    """A cell for a CSV file: an apostrophe before text that a spreadsheet would run; anything else as it is."""
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) and not _is_number(cell) else cell
+
+
+def unguarded(cell: Any) -> Any:
+    """What `guarded` was given."""
+    return cell[1:] if isinstance(cell, str) and cell[:1] == "'" and FORMULA.match(cell) else cell
+
+
+def _in_words(change: Callable[[Any], Any], frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The frame, its texts changed, those of its first line too."""
+    changed = frame.copy(deep=False)
+    for name in frame.select_dtypes(exclude=["number", "bool", "datetime"]):
+        changed[name] = frame[name].map(change)
+    return changed.rename(columns=change)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:

@@ -11,9 +11,9 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from cocola_lib.data.stems import Track
+from cocola_lib.files import read_csv
 from cocola_lib.sampling import PairSpec, WindowSampler, specs_to_frame
 
 COLUMNS = ("track_id", "start_s", "anchor", "positive")
@@ -51,7 +51,7 @@ def read(path: str | Path, tracks: Sequence[Track]) -> list[PairSpec]:
     path, by_id = Path(path), {track.id: track for track in tracks}
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such list of pairs; leave `pairs_from` empty to draw one")
-    frame = pd.read_csv(path, dtype={"track_id": str, "anchor": str, "positive": str})
+    frame = read_csv(path, dtype={"track_id": str, "anchor": str, "positive": str})
     missing = [name for name in COLUMNS if name not in frame]
     if missing:
         raise ValueError(f"{path}: no column {', '.join(missing)}; a list of pairs has {', '.join(COLUMNS)}")

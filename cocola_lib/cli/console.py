@@ -1,11 +1,11 @@
 """What the command line prints: tables of scores on a terminal, plain CSV in a pipe."""
 
-import csv
 import math
 import sys
 
 from cocola_lib.data.progress import bar
 from cocola_lib.features import MODES
+from cocola_lib.files import csv_of, csv_of_rows
 
 
 def show_score(score, names):
@@ -37,9 +37,7 @@ def show_score(score, names):
 def show_rows(rows, modes):
     """Print rows of `score_rows`: a table on a terminal, CSV in a pipe."""
     if not sys.stdout.isatty():
-        writer = csv.DictWriter(sys.stdout, list(dict.fromkeys(k for row in rows for k in row)), restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+        sys.stdout.write(csv_of_rows(rows))
         return
     table = _table()
     for name in ("conditioning", "accompaniment", *modes, "beats random", "windows", "note"):
@@ -60,7 +58,7 @@ def show_rows(rows, modes):
 def show_frame(frame):
     """Print a data frame: a table on a terminal, CSV in a pipe."""
     if not sys.stdout.isatty():
-        frame.to_csv(sys.stdout, index=False)
+        sys.stdout.write(csv_of(frame))
         return
     table = _table()
     for name in frame.columns:

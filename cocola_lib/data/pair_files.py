@@ -2,11 +2,11 @@
 
 import csv
 import io
-import json
+import os
 from pathlib import Path
 
 from cocola_lib.data.sound_files import AUDIO_SUFFIXES
-from cocola_lib.files import whole, write_json
+from cocola_lib.files import csv_of_rows, read_json, unguarded, write_json, write_text
 
 PAIR = ("conditioning", "accompaniment")
 
@@ -45,8 +45,8 @@ def read_csv(path, required):
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restval="", strict=True)
-            rows = [{key: value for key, value in row.items() if key is not None} for row in reader]
-            columns = reader.fieldnames or []
+            reader.fieldnames = columns = [*map(unguarded, reader.fieldnames or [])]
+            rows = [{key: unguarded(value) for key, value in row.items() if key is not None} for row in reader]
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; it needs the columns {', '.join(required)}") from None
     except (UnicodeDecodeError, csv.Error, OSError) as error:
@@ -62,8 +62,8 @@ def read_csv(path, required):
 
 def locate(path, folder):
     """Where a file named in a table is: from the working folder, else beside the table."""
-    beside = Path(folder) / path
-    return str(beside) if not Path(path).exists() and beside.exists() else path
+    beside = os.path.join(folder, path)  # os.path: a name that is too long is nowhere; pathlib would raise
+    return beside if not os.path.exists(path) and os.path.exists(beside) else path
 
 
 def match_folders(conditioning, accompaniment):
@@ -116,10 +116,11 @@ def read_rows(path):
     """Rows of a .csv or .json that `write_rows` wrote; ValueError for anything else."""
     path = Path(path)
     try:
-        text = path.read_bytes().decode()
-        rows = (
-            json.loads(text) if path.suffix.lower() == ".json" else list(csv.DictReader(io.StringIO(text, newline="")))
-        )
+        if path.suffix.lower() == ".json":
+            rows = read_json(path)
+        else:
+            rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode(), newline="")))
+            rows = [{unguarded(key): unguarded(value) for key, value in row.items()} for row in rows]
     except (ValueError, csv.Error, OSError) as error:
         raise ValueError(f"{path}: exists and cannot be read ({error}); choose another name") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -129,15 +130,10 @@ def read_rows(path):
 
 def write_rows(rows, out):
     """Write rows as .csv or .json, to a temporary name first. NaN is `nan` in CSV and null in JSON."""
-    out = Path(out)
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    if out.suffix.lower() == ".json":
+    if Path(out).suffix.lower() == ".json":
         write_json(out, rows, indent=1)
-        return
-    with whole(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    else:
+        write_text(out, csv_of_rows(rows))
 
 
 def audio_files(folder):

@@ -8,6 +8,7 @@ import pandas as pd
 
 from cocola_lib.data import audio
 from cocola_lib.features import MODE_LABELS
+from cocola_lib.files import read_csv
 from cocola_lib.listening.ratings import NO_NUMBER, ListeningTest
 from cocola_lib.scoring import Scorer
 
@@ -37,7 +38,7 @@ def from_csv(path: str | Path) -> pd.DataFrame:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; `metrics` names a CSV with {', '.join(COLUMNS)}")
     names = ("item", "system", "metric")  # text: a system may be called NA
-    table = pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values={"score": NO_NUMBER})
+    table = read_csv(path, dtype=dict.fromkeys(names, str), na_values={"score": NO_NUMBER})
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ValueError(f"{path}: column {missing[0]!r} is missing; metrics need {', '.join(COLUMNS)}")

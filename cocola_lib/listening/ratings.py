@@ -31,6 +31,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cocola_lib import files
+
 GROUND_TRUTH = "Ground Truth"
 TRUTH_NAMES = {"og": GROUND_TRUTH, "gt": GROUND_TRUTH}
 FOLDER_SCALE = (1, 5)  # rating points of the PHALAR study
@@ -108,7 +110,7 @@ def read_csv(path: str | Path) -> ListeningTest:
     path = Path(path)
     empty = dict.fromkeys((*COLUMNS, *OPTIONAL), NO_NUMBER) | dict.fromkeys(NAMES, [""])
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=empty)
+        table = files.read_csv(path, dtype=dict.fromkeys(NAMES, str), na_values=empty)
     except (ValueError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a table of ratings ({str(error).splitlines()[0]})") from None
     missing = [name for name in COLUMNS if name not in table]

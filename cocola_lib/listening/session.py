@@ -6,6 +6,7 @@ that the store does not hold: a new session with the same pseudonym stands on th
 
 from dataclasses import dataclass, field
 
+from cocola_lib.files import csv_of
 from cocola_lib.listening import words
 from cocola_lib.listening.folder import Study
 from cocola_lib.listening.results import ratings
@@ -122,7 +123,7 @@ class Session:
         if self.listener is None:
             screen = words.welcome(self.study, self.suggestion)
         elif self.listener.finished:
-            csv = ratings(self.store, self.listener.name).to_csv(index=False)
+            csv = csv_of(ratings(self.store, self.listener.name))
             screen = words.thanks(self.listener.name, csv)
         elif self.returning:
             rated, total = self._progress()

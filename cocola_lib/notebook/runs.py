@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cocola_lib.files import read_json, whole, write_csv, write_json, write_text
+from cocola_lib.files import read_csv, read_json, whole, write_csv, write_json, write_text
 
 
 class Run:
@@ -44,7 +44,7 @@ class Run:
         path = self.dir / "tables" / f"{name}.csv"
         if not path.exists():
             raise FileNotFoundError(f"{path}: not there yet; run notebook {needed_from} of the same run first")
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])  # a system may be called NA
+        return read_csv(path)
 
     def results(self, results: dict, provenance: dict, headline: str) -> None:
         """Add this notebook's entry to `results.json`.

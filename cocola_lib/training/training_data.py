@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from cocola_lib.data.stems import Track
 from cocola_lib.data.tracks import data_hash
+from cocola_lib.files import write_csv
 from cocola_lib.sampling import PairDataset, specs_to_frame
 from cocola_lib.training import distributed
 from cocola_lib.training.leaks import refuse_shared
@@ -85,5 +86,5 @@ class TrainingData(lightning.LightningDataModule):
         table: pd.DataFrame = specs_to_frame(self.samplers["train"].batch(self.settings.k, self.settings.seed, step))
         path = self.folder / "broken_batch.csv"
         if distributed.place()[0] == 0:
-            table.assign(step=step + 1, seed=self.settings.seed, mask=modes).to_csv(path, index=False)
+            write_csv(path, table.assign(step=step + 1, seed=self.settings.seed, mask=modes))
         return path

@@ -9,6 +9,7 @@ import pandas as pd
 import typer
 
 from cocola_lib.cli.console import show_frame
+from cocola_lib.files import write_csv
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -116,7 +117,7 @@ def _show(table, metrics, out, command, seed):
     show_frame(table.round(3))
     if out:
         origin = {"checkpoint": metrics["model"].hash, "seed": seed}
-        table.assign(**origin, command=f"python -m cocola_lib.workshop.families {command}").to_csv(out, index=False)
+        write_csv(out, table.assign(**origin, command=f"python -m cocola_lib.workshop.families {command}"))
 
 
 if __name__ == "__main__":
