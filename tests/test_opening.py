@@ -11,20 +11,20 @@ from cocola_lib.sampling import PairSpec, WindowSampler
 
 def test_another_track_is_promised_only_where_there_is_one():
     a, b, c = (PairSpec(track, start, ("bass",), ("keys",)) for track, start in (("x", 0.0), ("x", 5.0), ("y", 0.0)))
-    assert "another track" in opening.the_answer([a, b, c], 2).data
-    assert "another window of the same track" in opening.the_answer([a, b], 1).data
+    assert "another track" in opening.the_answer([a, b, c], 2).text
+    assert "another window of the same track" in opening.the_answer([a, b], 1).text
 
 
 def test_a_wrong_choice_is_called_wrong():
     scores = {"both": np.array([[1.0, 2.0], [0.0, 3.0]])}
-    assert "**wrong**" in opening.the_choice(scores, 1, "model").data
-    assert "right" in opening.the_choice({"both": -scores["both"]}, 1, "model").data
+    assert "**wrong**" in opening.the_choice(scores, 1, "model").text
+    assert "right" in opening.the_choice({"both": -scores["both"]}, 1, "model").text
 
 
 def test_the_share_above_the_best_twentieth_is_of_the_true_pairs():
     random, true = np.arange(100.0), np.array([0.0, 50.0, 98.0, 99.0])
     row = {"scorer": ["model", "control"], "k": [2, 2], "accuracy": [0.9, 0.8], "low": [0.8, 0.7], "high": [1.0, 0.9]}
-    told = opening.what_scores_say(true, random, pd.DataFrame(row), "model").data
+    told = opening.what_scores_say(true, random, pd.DataFrame(row), "model").text
     assert "exceeded by 50 % of the true pairs" in told
     assert "picks the true one in 90 % [80, 100] of cases, and the control in 80 % [70, 90]" in told
 
@@ -32,7 +32,7 @@ def test_the_share_above_the_best_twentieth_is_of_the_true_pairs():
 def test_negatives_of_the_own_track_are_counted_for_each_r():
     rows = [("r = 0 %", 0.0), ("r = 90 %", 0.2), ("r = 90 %", 0.8), ("r = 90 %", np.nan), ("r = 90 %", np.nan)]
     negatives = pd.DataFrame(rows, columns=["r", "overlap"]).assign(**{"same track": [True, True, True, False, False]})
-    told = opening.what_r_does(negatives).data
+    told = opening.what_r_does(negatives).text
     assert "100.0 % at r = 0 %, 50.0 % at r = 90 %" in told  # batches differ in size where few windows fit
     assert "0 % at r = 0 %, 50 % at r = 90 %" in told
 

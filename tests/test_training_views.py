@@ -42,6 +42,6 @@ def test_rivals_and_neighbours_are_counted_by_their_own_song():
     specs = [PairSpec(song, 0.0, ("a",), ("b",)) for song in ("x", "x", "y", "y")]
     similarities = np.array([[0.0, 5, 1, 1], [0, 9, 1, 1], [0, 5, 1, 1], [0, 0, 0, 9]])
     assert list(told.worst_first(similarities)[:2]) == [0, 2]
-    said = told.what_goes_wrong(similarities, specs).data
+    said = told.what_goes_wrong(similarities, specs).text
     assert "2 of 4 anchors" in said and "50% are from the anchor's own song (by luck: 33%)" in said
     assert told.nearest_at_home(similarities, np.array([0, 0, 1, 1]))[0] == 0.25

@@ -8,6 +8,7 @@ from cocola_lib.accompaniment import accompanist, table3
 from cocola_lib.accompaniment.measure import Trial
 from cocola_lib.data import paper
 from cocola_lib.notebook.sentences import score
+from cocola_lib.notebook.shown import Table
 
 LISTENER = "Accompanist"
 WHO = {"COCOLA": "COCOLA (P+H)", "control": "the control (chroma and onsets)"}
@@ -32,7 +33,7 @@ def asked(trial: Trial) -> str:
     )
 
 
-def what_it_heard(trial: Trial):
+def what_it_heard(trial: Trial) -> Table:
     """The Accompanist's tempo, key and chords for the first question of each data set."""
     rows = {}
     for track, clip, stem in zip(trial.tracks, trial.conditionings, trial.classes, strict=True):
@@ -40,11 +41,10 @@ def what_it_heard(trial: Trial):
             heard = accompanist.listen(trial.read(clip))
             rows[data] = {"track": track, "asked for": stem, "it plays": accompanist.role_of(stem)}
             rows[data]["what the Accompanist heard"] = heard.description
-    frame = pd.DataFrame(rows.values())
-    return frame.style.hide(axis="index").set_caption("Estimated from the sound of the conditioning alone")
+    return Table(pd.DataFrame(rows.values()), "Estimated from the sound of the conditioning alone")
 
 
-def panels(table: pd.DataFrame) -> Iterator:
+def panels(table: pd.DataFrame) -> Iterator[Table]:
     """Table III in panels of one kind of metric each, ready to be shown; FAD-infinity and differences are left out.
 
     Args:
@@ -57,10 +57,10 @@ def panels(table: pd.DataFrame) -> Iterator:
         caption += (
             " [95 % interval over tracks]" if known else ": not measured, there are too few clips or no embedding"
         )
-        yield table3.wide(rows).style.set_caption(caption)
+        yield Table(table3.wide(rows), caption)
 
 
-def placed(between: pd.DataFrame):
+def placed(between: pd.DataFrame) -> Table:
     """The table of `table3.between` for several metrics, with a verdict per data set."""
     shown = between[["metric", "data", "n", "tracks", table3.RANDOM, LISTENER, table3.TRUTH]].copy()
     for step, title in {"above": "above Random by", "below": "below Ground Truth by"}.items():
@@ -69,7 +69,7 @@ def placed(between: pd.DataFrame):
     pairs = zip(between["between"], between["clearly"], strict=True)
     shown["verdict"] = [verdict.get(pair, "NOT between") for pair in pairs]
     caption = "Means, and paired steps [95 % interval over tracks]; clearly: both intervals lie above 0"
-    return shown.style.format(precision=2).hide(axis="index").set_caption(caption)
+    return Table(shown, caption)
 
 
 def place(between: pd.DataFrame, metric: str) -> str:

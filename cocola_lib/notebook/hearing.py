@@ -7,6 +7,7 @@ from cocola_lib.features import MODE_LABELS
 from cocola_lib.hearing import responses, sameness
 from cocola_lib.hearing.probes import CONFLICTS, Probe
 from cocola_lib.notebook.sentences import percent, score
+from cocola_lib.notebook.shown import Table
 from cocola_lib.scoring import BUNDLED
 
 WHO = {"COCOLA": "COCOLA", "control": "The control"}
@@ -20,7 +21,7 @@ def one(table: pd.DataFrame, metric: str, mode: str | None = None, **columns) ->
     return table[np.logical_and.reduce([table[name] == value for name, value in wanted.items()])]
 
 
-def expectations(expected: pd.DataFrame):
+def expectations(expected: pd.DataFrame) -> Table:
     """What a musician would expect, as a table: only the rows with a target."""
     shown = expected[expected["target"] != ""]
     shown = shown.assign(
@@ -29,22 +30,20 @@ def expectations(expected: pd.DataFrame):
         met=shown["met"].map({True: "yes", False: "no"}),
     )
     caption = "COCOLA, on held-out songs [95 % interval over songs]"
-    return shown.drop(columns=["low", "high"]).style.hide(axis="index").set_caption(caption)
+    return Table(shown.drop(columns=["low", "high"]), caption)
 
 
-def by_semitone(expected: pd.DataFrame):
+def by_semitone(expected: pd.DataFrame) -> Table:
     """How often the true pair beats itself transposed, for every distance in semitones and every mode."""
     rows = expected[expected["expectation"].str.startswith("  ")]
     rows = rows.assign(
         mode=rows["mode"].replace(MODE_LABELS), semitones=rows["expectation"].str.split().str[-1].astype(int)
     )
     wide = rows.pivot(index="mode", columns="semitones", values="value").loc[list(dict.fromkeys(rows["mode"]))]
-    return wide.style.format("{:.0%}").set_caption(
-        "The true pair beats itself transposed by so many semitones, up or down"
-    )
+    return Table(wide, "The true pair beats itself transposed by so many semitones, up or down", "{:.0%}")
 
 
-def outside():
+def outside() -> Table:
     """The stored answers of the bundled model and of the control on music from outside this project's data sets."""
     rows = pd.read_csv(BUNDLED / "responses.csv").dropna(subset=["target"])
     rows["answer"] = [percent(*row) for row in rows[["value", "low", "high"]].to_numpy()]
@@ -52,7 +51,7 @@ def outside():
     asked = ["expectation", "mode", "target"]
     wide = rows.pivot(index=asked, columns="rater", values="answer")
     wide = wide.loc[pd.MultiIndex.from_frame(rows[asked].drop_duplicates()), ["model", "control"]]
-    return wide.style.set_caption(f"Music from outside; model: checkpoint {rows['checkpoint'].iloc[0]}")
+    return Table(wide, f"Music from outside; model: checkpoint {rows['checkpoint'].iloc[0]}")
 
 
 def examples(sets: dict[str, list[Probe]], answered: pd.DataFrame) -> tuple[dict, dict]:
@@ -106,7 +105,7 @@ def conflicts(order: pd.DataFrame, doses: pd.DataFrame, metric: str = "COCOLA") 
     return " ".join(said)
 
 
-def alike(places: pd.DataFrame):
+def alike(places: pd.DataFrame) -> Table:
     """Mean scores and wins of the true partner per relation, P+H, as a table with a column per metric."""
     rows = places[places["mode"] == "both"]
     rows = rows.assign(
@@ -119,7 +118,7 @@ def alike(places: pd.DataFrame):
     wide = rows.pivot(index="relation", columns="rater", values=["mean", "wins"])
     wide = wide.reindex([r for r in sameness.RELATIONS if r in wide.index])
     caption = "P+H [95 % interval over songs]; the true partner should win against all but the same part twice"
-    return wide.rename(columns={"mean": "mean score", "wins": "the true partner wins"}).style.set_caption(caption)
+    return Table(wide.rename(columns={"mean": "mean score", "wins": "the true partner wins"}), caption)
 
 
 def reaction(answered: pd.DataFrame, metric: str, mode: str, change: str, doses, value: str) -> str:

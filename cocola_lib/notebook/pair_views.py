@@ -12,6 +12,7 @@ from PIL import Image
 
 from cocola_lib.data.audio import SAMPLE_RATE
 from cocola_lib.features import MODE_LABELS, FrontEnd
+from cocola_lib.notebook.shown import Table
 from cocola_lib.scoring import Scorer
 
 
@@ -33,7 +34,7 @@ def read_scores(scorer: Scorer, anchor: np.ndarray, accompaniment: np.ndarray) -
     note = "This scorer is not calibrated: all that can be said is that higher means more coherent."
     if calibration:
         note = f"Measured on true and random pairs of {calibration.dataset}; a coherent pair beats most random ones."
-    return pd.DataFrame(rows).to_html(index=False, border=0, justify="left") + f"<p>{html.escape(note)}</p>"
+    return Table(pd.DataFrame(rows))._repr_html_() + f"<p>{html.escape(note)}</p>"
 
 
 def _odds(odds: float) -> str:

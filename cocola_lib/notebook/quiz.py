@@ -18,6 +18,7 @@ from cocola_lib.files import write_csv
 from cocola_lib.hearing import foils, probes
 from cocola_lib.notebook import players as listen
 from cocola_lib.notebook.panel import Panel
+from cocola_lib.notebook.shown import Table
 from cocola_lib.sampling import PairSpec, WindowSampler
 
 KINDS = tuple(kind for kind in foils.KINDS if kind != "coherent")
@@ -199,10 +200,7 @@ class Quiz(Panel):
         return f"{you}The model chose {LETTERS[model]} and is {'right' if model == true else 'wrong'}.<br>{listed}"
 
     def _tally_html(self) -> str:
-        shares = dict.fromkeys(("you", "model", "chance"), "{:.0%}".format)
-        return "<p>Right answers so far:</p>" + self.tally().to_html(
-            index=False, border=0, justify="left", formatters=shares
-        )
+        return Table(self.tally(), "Right answers so far", "{:.0%}")._repr_html_()
 
     def _document(self) -> str:
         question = f"Question {len(self.answers) + (not self._answered)}: which candidate belongs to this music?"

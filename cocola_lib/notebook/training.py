@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import Markdown
 
 from cocola_lib.data.audio import match_levels
 from cocola_lib.notebook.players import Players
 from cocola_lib.notebook.sentences import percent
+from cocola_lib.notebook.shown import Text
 from cocola_lib.sampling import PairSpec, WindowSampler, specs_to_frame
 
 
-def the_plan(recipe: str, settings, splits: dict) -> Markdown:
+def the_plan(recipe: str, settings, splits: dict) -> Text:
     """What is trained on what, and for how long: a recipe's name, `TrainSettings`, and split -> tracks."""
     heard = ", ".join(sorted({track.dataset for track in splits["train"]}))
-    return Markdown(
+    return Text(
         f"We train **{recipe}** with K = {settings.k} for {settings.n_steps} steps on {len(splits['train'])} tracks of "
         f"{heard}, and watch {len(splits['valid'])} tracks that it never trains on. MUSDB18-HQ is held out altogether, "
         "as in the paper."
@@ -45,26 +45,26 @@ def batch_table(specs: Sequence[PairSpec], modes: Sequence[str]) -> pd.DataFrame
     return specs_to_frame(specs).assign(mask=modes)
 
 
-def the_batch(table: pd.DataFrame, max_overlap: float) -> Markdown:
+def the_batch(table: pd.DataFrame, max_overlap: float) -> Text:
     """How many windows and songs a batch holds (`batch_table`), and how many windows share their song."""
     shared = table["track_id"].duplicated(keep=False).mean()
-    return Markdown(
+    return Text(
         f"The whole batch: {len(table)} windows of {table['track_id'].nunique()} songs, listed in "
         f"`tables/02_batch.csv`. {shared:.0%} of the windows share their song with another window of the batch; two "
         f"such windows overlap by at most r = {max_overlap:.0%}."
     )
 
 
-def how_it_starts(ours: float, librarys: float, n_candidates: int) -> Markdown:
+def how_it_starts(ours: float, librarys: float, n_candidates: int) -> Text:
     """Eq. 3 by hand beside the library's, before anything was learnt, and the chance line."""
-    return Markdown(
+    return Text(
         f"By hand the loss is {ours:.6f}, and the library's is {librarys:.6f}; they differ by "
         f"{abs(ours - librarys):.0e}. A model that gives every candidate the same similarity has a loss of "
         f"log {n_candidates} = {np.log(n_candidates):.2f}."
     )
 
 
-def what_the_loop_did(curve: pd.DataFrame, n_candidates: int, found: pd.DataFrame) -> Markdown:
+def what_the_loop_did(curve: pd.DataFrame, n_candidates: int, found: pd.DataFrame) -> Text:
     """What a loop learnt: the first and the last quarter of its curve, and its answers on new songs.
 
     Args:
@@ -74,7 +74,7 @@ def what_the_loop_did(curve: pd.DataFrame, n_candidates: int, found: pd.DataFram
     """
     few, new = max(1, len(curve) // 4), found.iloc[0]
     first, last = curve.head(few).mean(), curve.tail(few).mean()
-    return Markdown(
+    return Text(
         f"From the first quarter of the steps to the last, the mean loss goes from {first['loss']:.2f} to "
         f"{last['loss']:.2f} (chance: {np.log(n_candidates):.2f}), the mean accuracy from {first['accuracy']:.0%} to "
         f"{last['accuracy']:.0%} (chance: {1 / n_candidates:.1%}). On songs that it has never heard, it finds the "
@@ -162,7 +162,7 @@ def worst_first(similarities: np.ndarray) -> np.ndarray:
     return np.argsort(np.diag(similarities) - _rivals(similarities).max(axis=1))
 
 
-def what_goes_wrong(similarities: np.ndarray, specs: Sequence[PairSpec]) -> Markdown:
+def what_goes_wrong(similarities: np.ndarray, specs: Sequence[PairSpec]) -> Text:
     """How many anchors prefer a rival, and whether that rival is from their own song."""
     rivals, songs = _rivals(similarities), np.array([spec.track_id for spec in specs])
     wrong = np.diag(similarities) <= rivals.max(axis=1)
@@ -170,7 +170,7 @@ def what_goes_wrong(similarities: np.ndarray, specs: Sequence[PairSpec]) -> Mark
     if wrong.any():
         at_home, by_luck = _at_home(rivals.argmax(axis=1)[wrong], np.flatnonzero(wrong), songs)
         said += f" Of the rivals that win, {at_home:.0%} are from the anchor's own song (by luck: {by_luck:.0%})."
-    return Markdown(said)
+    return Text(said)
 
 
 def single_stems(

@@ -12,23 +12,24 @@ from cocola_lib.data.stem_classes import class_of_mix
 from cocola_lib.features import MODE_LABELS
 from cocola_lib.notebook.players import Players
 from cocola_lib.notebook.sentences import percent
+from cocola_lib.notebook.shown import Table
 from cocola_lib.sampling import PairSpec
 
 
-def frozen(lists: dict[str, Sequence[PairSpec]]):
+def frozen(lists: dict[str, Sequence[PairSpec]]) -> Table:
     """The frozen lists as a table: how many pairs (the largest K), of how many tracks, and the list's fingerprint."""
     rows = [
         {"test set": name, "pairs": len(specs), "tracks": len({s.track_id for s in specs})}
         | {"fingerprint": pair_lists.fingerprint(specs)}
         for name, specs in lists.items()
     ]
-    return pd.DataFrame(rows).style.hide(axis="index").set_caption("The number of pairs is the largest possible K.")
+    return Table(pd.DataFrame(rows), "The number of pairs is the largest possible K.")
 
 
-def line_up(entrants: Sequence[Entrant]):
+def line_up(entrants: Sequence[Entrant]) -> Table:
     """The line-up as a table: each row of Table I, what it is, and how to get it where it is not here."""
     rows = [{"row": e.name, "what": e.about, "where": e.missing or "here"} for e in entrants]
-    return pd.DataFrame(rows).style.hide(axis="index").set_caption("The line-up, and how to get what is not here")
+    return Table(pd.DataFrame(rows), "The line-up, and how to get what is not here")
 
 
 def drawn(shares: Sequence[float], exact: float, k: int) -> str:
@@ -83,7 +84,7 @@ def more_songs(songs: pd.DataFrame, outside: pd.DataFrame, ks: Sequence[int]) ->
     return both[["test_set", "k", "difference", "low", "high", "checkpoint"]].reset_index(drop=True)
 
 
-def grid(accuracy: pd.DataFrame, caption: str, k: int = 2):
+def grid(accuracy: pd.DataFrame, caption: str, k: int = 2) -> Table:
     """Accuracies with their intervals as a table: a row per model, a column per test set.
 
     Args:
@@ -93,7 +94,7 @@ def grid(accuracy: pd.DataFrame, caption: str, k: int = 2):
     cells = rows.assign(text=[percent(*row) for row in rows[["accuracy", "low", "high"]].to_numpy()])
     table = cells.pivot(index="model", columns="test_set", values="text")
     order = [list(dict.fromkeys(rows[column])) for column in ("model", "test_set")]
-    return table.loc[order[0], order[1]].style.set_caption(caption)
+    return Table(table.loc[order[0], order[1]], caption)
 
 
 def mistakes(rates: pd.DataFrame, by_class: pd.DataFrame, model: str) -> str:

@@ -49,6 +49,8 @@ def running_mean(ax, shares: Sequence[float], exact: float, title: str) -> None:
     ax.plot(n, 100 * mean, color=PALETTE[0], label="drawn batches, with 95 % interval")
     ax.axhline(100 * exact, color=PALETTE[3], linestyle="--", label="all batches, closed form")
     ax.set(xscale="log", xlim=(10, len(x)), title=title)
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.xaxis.set_minor_formatter("")
     ax.set(xlabel="batches drawn", ylabel="accuracy, Eq. 4 (%)", ylim=(100 * exact - 15, min(100 * exact + 15, 102)))
     ax.legend(loc="lower right")
 
