@@ -152,7 +152,8 @@ def read_json(path: Path | str) -> Any:
 
 def write_csv(path: Path | str, frame: "pd.DataFrame") -> None:
     """Write a frame as CSV without its index, whole; text that is a formula is guarded, see above."""
-    write_text(path, csv_of(frame))
+    with whole(path) as temporary:
+        _in_words(guarded, frame).to_csv(temporary, index=False, lineterminator="\n", errors="backslashreplace")
 
 
 def csv_of(frame: "pd.DataFrame") -> str:
