@@ -23,7 +23,7 @@ from cocola_lib.models import checkpoints
 from cocola_lib.models.calibration import Calibration, stored_calibration
 from cocola_lib.models.formats import IN_PACKAGE, Model, checkpoint_hash, locate, weights_hash
 
-BUNDLED, BUNDLED_PAPER = IN_PACKAGE / "hps-all-time", IN_PACKAGE / "hps-all"  # the default, and the paper's encoder
+BUNDLED, BUNDLED_PAPER = IN_PACKAGE / "hps-all-measured", IN_PACKAGE / "hps-all"  # the default, and the paper's encoder
 CONTROL = IN_PACKAGE / "control"  # chroma and onsets, nothing learnt
 Hz: TypeAlias = int | None  # the rate of arrays; None: 16,000
 Modes: TypeAlias = Sequence[str] | str | None  # some of MODES; None: all that the model has
@@ -85,8 +85,8 @@ class Scorer:
     wrong with a clip or an argument is said in one line, as FileNotFoundError or ValueError.
 
     Args:
-        checkpoint: folder in our format, a released Lightning .ckpt, or a name: "hps-all-time", the default;
-            "hps-all-measured": chroma and onsets beside it; "hps-all"; "control": chroma and onsets alone.
+        checkpoint: folder in our format, a released Lightning .ckpt, or a name: "hps-all-measured", the
+            default; "hps-all-time": its learnt part alone; "hps-all"; "control": chroma and onsets alone.
         device: "auto", or a torch device such as "cpu" or "cuda:1".
         batch_size: windows per batch; 64 windows need about 0.5 GB with EfficientNet-B0.
         precision: "float32", "bfloat16", or "auto": bfloat16 on processors that have it, if the checkpoint is

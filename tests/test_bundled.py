@@ -13,7 +13,7 @@ from cocola_lib.data.tracks import load_tracks
 from cocola_lib.evaluation import hit_probability
 from cocola_lib.features import MODES
 from cocola_lib.models import checkpoints
-from cocola_lib.models.formats import CONFIG, WEIGHTS, checkpoint_hash
+from cocola_lib.models.formats import CONFIG, IN_PACKAGE, WEIGHTS, checkpoint_hash
 from cocola_lib.sampling import WindowSampler
 
 
@@ -28,7 +28,7 @@ def pairs(tiny_sets):
     return [sampler.audio(spec) for spec in sampler.batch(16, seed=0, step=0, at_most=True)]
 
 
-MODELS = (scoring.BUNDLED, scoring.BUNDLED_PAPER)
+MODELS = (IN_PACKAGE / "hps-all-time", scoring.BUNDLED_PAPER)  # those with weights
 both_models = pytest.mark.parametrize("folder", MODELS, ids=[folder.name for folder in MODELS])
 
 

@@ -43,8 +43,8 @@ def test_it_opens_by_name_and_is_calibrated(scorer, clips):
     assert set(score.percentiles) == set(MODES) and np.isfinite(score.both)
 
 
-def test_the_default_is_the_model_without_measured_features():
-    assert Scorer(device="cpu").hash == checkpoint_hash("hps-all-time") != checkpoint_hash(NAME)
+def test_it_is_the_default():
+    assert Scorer(device="cpu").hash == checkpoint_hash(NAME)
 
 
 def test_an_embedding_has_at_most_1024_numbers(scorer, clips):

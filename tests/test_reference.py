@@ -108,7 +108,7 @@ def test_compression_keeps_what_is_seen_and_heard(tmp_path):
 
 
 @pytest.mark.parametrize("table", [reference.OUTSIDE, reference.RESPONSES, reference.SONGS])
-@pytest.mark.parametrize("name", ["hps-all-time", "hps-all"])
+@pytest.mark.parametrize("name", ["hps-all-measured", "hps-all-time", "hps-all"])
 def test_what_stands_beside_the_bundled_weights_was_measured_with_them(name, table):
     found = pd.read_csv(IN_PACKAGE / name / table)["checkpoint"].unique()
     assert found.tolist() == [checkpoint_hash(name)]

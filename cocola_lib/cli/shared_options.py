@@ -9,8 +9,8 @@ import typer
 Checkpoint = Annotated[
     Path | None,
     typer.Option(
-        help="hps-all-time, hps-all-measured, hps-all, control, the folder of a model, or a released .ckpt.",
-        show_default="hps-all-time",
+        help="hps-all-measured, hps-all-time, hps-all, control, the folder of a model, or a released .ckpt.",
+        show_default="hps-all-measured",
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto (CUDA, then MPS, then the CPU), cpu, cuda, cuda:1 or mps.")]
