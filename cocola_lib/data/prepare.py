@@ -137,9 +137,10 @@ def _check_space(tracks: Sequence[Track], out: Path, format: str) -> None:
 
 
 def _source(track: Track) -> list:
-    """What a prepared track was made from: sizes and dates of its files."""
+    """What a prepared track was made from: sizes and dates of its files, and how often loops are played."""
     stats = [(str(f), f.stat()) for stem in track.stems for f in stem.files]
-    return [[name, status.st_size, status.st_mtime_ns] for name, status in stats]
+    tiled = [[stem.name, stem.times] for stem in track.stems if stem.times > 1]
+    return [[name, status.st_size, status.st_mtime_ns] for name, status in stats] + tiled
 
 
 def _is_done(track: Track, out: Path) -> bool:
