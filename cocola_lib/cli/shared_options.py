@@ -9,7 +9,7 @@ import typer
 Checkpoint = Annotated[
     Path | None,
     typer.Option(
-        help="hps-all-time, hps-all-measured, hps-all, control, the folder of a model, or a released .ckpt.",
+        help="hps-all-time, hps-all-measured, hps-all, control, a folder, or a released .ckpt (COCOLA, PHALAR).",
         show_default="hps-all-time",
     ),
 ]
