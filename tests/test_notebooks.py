@@ -61,7 +61,8 @@ def test_follows_the_skeleton(path):
     assert kinds[:3] == ["markdown", "code", "code"]
     assert parameters == 3, "title, installation on Colab, imports, parameters, derived values"
     tags = [set(cell.metadata.get("tags", [])) for cell in cells[1:5] if cell.cell_type == "code"]
-    assert tags[0] == {"remove-cell"} and all("hide-input" in found for found in tags[1:]), "set-up is folded on the site"
+    assert tags[0] == {"remove-cell"}
+    assert all("hide-input" in found for found in tags[1:]), "set-up is folded on the site"
 
 
 def test_on_colab_a_notebook_installs_the_library_and_elsewhere_nothing(monkeypatch):
