@@ -74,7 +74,7 @@ def test_nan_in_a_stem_is_taken_for_silence(root):
         activity.block_energy(track)
 
 
-def test_full_disk_is_a_traceback_or_leaves_half_a_file(root, tmp_path, monkeypatch):
+def test_full_disk_ends_the_work_or_leaves_half_a_file(root, tmp_path, monkeypatch):
     (track,) = load_tracks(root)
 
     def full(path, array):
@@ -83,6 +83,6 @@ def test_full_disk_is_a_traceback_or_leaves_half_a_file(root, tmp_path, monkeypa
 
     monkeypatch.setattr(np, "save", full)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
-    with pytest.raises(OSError, match="No space left on device.*COCOLA_DATA"):
+    with pytest.warns(UserWarning, match="No space left on device.*COCOLA_DATA"):
         activity.block_energy(track)
     assert not list((tmp_path / "cache/activity").iterdir())

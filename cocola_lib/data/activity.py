@@ -11,7 +11,7 @@ import numpy as np
 from cocola_lib.data.audio import WINDOW_S
 from cocola_lib.data.levels import BLOCK_S, SILENCE_DBFS, block_power
 from cocola_lib.data.stems import Stem, Track
-from cocola_lib.files import data_dir, whole
+from cocola_lib.files import cached, data_dir, keep
 
 
 def _block_energy(stem: Stem, n_blocks: int) -> np.ndarray:
@@ -38,21 +38,24 @@ def block_energy(track: Track, cache: bool = True) -> np.ndarray:
         (stems, blocks) float32, full scale = 1.
 
     Raises:
-        ValueError, OSError: a file that cannot be read, or a cache that cannot be written, by name.
+        ValueError, OSError: a file that cannot be read, by name.
     """
     stamp = [(str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for stem in track.stems for f in stem.files]
     stamp += [(stem.name, stem.times) for stem in track.stems if stem.times > 1]
-    path = data_dir() / "activity" / f"{hashlib.sha256(repr(stamp).encode()).hexdigest()[:24]}.npy"
-    if cache and path.exists():
-        return np.load(path, mmap_mode="r")
+    path = data_dir() / "activity" / f"{hashlib.sha256(ascii(stamp).encode()).hexdigest()[:24]}.npy"
     n_blocks = int(track.duration_s / BLOCK_S + 1e-6)
-    energy = np.stack([_block_energy(stem, n_blocks) for stem in track.stems]).astype(np.float32)
-    if cache:
-        try:
-            with whole(path) as temporary:
-                np.save(temporary, energy)
-        except OSError as error:
-            raise OSError(f"{error} with the environment variable COCOLA_DATA") from None
+
+    def read(path):
+        energy = np.load(path, mmap_mode="r")
+        if energy.shape != (len(track.stems), n_blocks):
+            raise ValueError(f"{energy.shape[0]} stems in {energy.shape[-1]} blocks")
+        return energy
+
+    energy = cached(path, read) if cache else None
+    if energy is None:
+        energy = np.stack([_block_energy(stem, n_blocks) for stem in track.stems]).astype(np.float32)
+        if cache:
+            keep(path, energy, np.save)
     return energy
 
 

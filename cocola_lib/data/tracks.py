@@ -17,7 +17,7 @@ import numpy as np
 from cocola_lib.data import doubts, prepare
 from cocola_lib.data.adapters import ADAPTERS, OURS, SPLIT_FOLDERS, Adapter
 from cocola_lib.data.stems import Stem, Track, track_from_row, track_to_row
-from cocola_lib.files import data_dir, write_json
+from cocola_lib.files import cached, data_dir, keep, read_json, write_json
 
 MINIATURE = "miniature.json"  # a miniature's manifest, which holds its name
 INDEX_VERSION = 3  # of the cached index: a change of any adapter needs another one
@@ -139,15 +139,18 @@ def _index(name: str, root: Path, on_error: str) -> tuple[list[Track], dict[str,
     """The tracks of one data set and the doubts about them, from the cache if no file changed since."""
     root = root.absolute()
     mini = _miniature_name(root)
-    key = hashlib.sha256(f"{INDEX_VERSION} {name} {mini} {root}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"{INDEX_VERSION} {name} {mini} ".encode() + os.fsencode(root)).hexdigest()[:24]
     cache, stamp = data_dir() / "index" / f"{key}.json", _stamp(root)
-    try:
-        stored = json.loads(cache.read_text(encoding="utf-8"))
-        if stored["stamp"] == stamp:
-            known = {id: doubts.Doubts(**doubt) for id, doubt in stored["doubts"].items()}
-            return [track_from_row(row, root) for row in stored["tracks"]], known
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # no cache yet, or not one of ours
+
+    def read(path: Path) -> tuple[list[Track], dict[str, doubts.Doubts]] | None:
+        stored = read_json(path)
+        if stored["stamp"] != stamp:
+            return None
+        known = {id: doubts.Doubts(**doubt) for id, doubt in stored["doubts"].items()}
+        return [track_from_row(row, root) for row in stored["tracks"]], known
+
+    if (known := cached(cache, read)) is not None:
+        return known
     tracks, broken = prepare.read_tracks(root) if name == prepare.NAME else _read_tracks(ADAPTERS[name], root, mini)
     found = doubts.listen(tracks) if name == PLAIN and not mini else {}
     if broken and on_error == "raise":
@@ -157,8 +160,12 @@ def _index(name: str, root: Path, on_error: str) -> tuple[list[Track], dict[str,
         warnings.warn(f"{len(broken)} tracks left out: {'; '.join(map(str, broken[:5]))}", stacklevel=3)
     elif tracks:
         rows = [track_to_row(track, root) for track in tracks]
-        known = {id: asdict(doubt) for id, doubt in found.items()}
-        write_json(cache, {"stamp": stamp, "tracks": rows, "doubts": known}, indent=None)
+        described = {id: asdict(doubt) for id, doubt in found.items()}
+        keep(
+            cache,
+            {"stamp": stamp, "tracks": rows, "doubts": described},
+            lambda path, value: write_json(path, value, None),
+        )
     return tracks, found
 
 
@@ -203,7 +210,7 @@ def _stamp(root: Path) -> str:
                 else:
                     # a link to nowhere has no target to stat; whether it matters, the adapter will say
                     status = entry.stat(follow_symlinks=os.path.exists(entry.path))
-                    digest.update(f"{entry.path} {status.st_size} {status.st_mtime_ns}\n".encode())
+                    digest.update(os.fsencode(entry.path) + f" {status.st_size} {status.st_mtime_ns}\n".encode())
 
     walk(str(root), 0)
     return digest.hexdigest()[:32]
