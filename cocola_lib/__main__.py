@@ -18,6 +18,9 @@ def main(arguments=None):
         arguments: list of strings; None takes those of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):  # a name that a console's alphabet lacks costs no score
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(arguments or ["--help"], standalone_mode=False, prog_name="cocola")
     except UsageProblem as problem:

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from cocola_lib.data import audio
+from cocola_lib.data.levels import is_silent
+from cocola_lib.data.sound_files import CANCELLED, cancels
 from cocola_lib.fast.batches import Job
 
 WINDOW = round(audio.WINDOW_S * audio.SAMPLE_RATE)  # samples
@@ -76,7 +78,9 @@ class ClipJob(Job):
             self.error = error
             return
         self.n_windows = clip.n_windows
-        self.windows = ((t, window) for t, window in enumerate(clip.windows()) if not is_silent(window))
+        self.windows = (
+            (t, window) for t, window in enumerate(clip.windows()) if not is_silent(window, audio.SAMPLE_RATE)
+        )
 
     def table(self, n_modes: int, dim: int) -> np.ndarray:
         """What was embedded, as (n_modes, n_windows, D) float32; NaN where a window is silent."""
@@ -97,7 +101,7 @@ class PairJob(Job):
         except (ValueError, FileNotFoundError) as error:
             self.error = error
             return
-        self.hop, self.names = clips[0].hop, [clip.name for clip in clips]
+        self.hop, self.clips = clips[0].hop, clips
         self.n_windows = max(clip.n_windows for clip in clips)
         self.padded = any(clip.padded for clip in clips)
         self.sounding = [0, 0]  # windows of each side
@@ -106,21 +110,19 @@ class PairJob(Job):
     def _read(self, clips: list[Clip]) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
         common = min(clip.n_windows for clip in clips)
         for t, windows in enumerate(zip(*(clip.windows(common) for clip in clips), strict=True)):
-            sounds = [not is_silent(window) for window in windows]
+            sounds = [not is_silent(window, audio.SAMPLE_RATE) for window in windows]
             self.sounding = [n + s for n, s in zip(self.sounding, sounds, strict=True)]
             if all(sounds):
                 yield from (((t, side), window) for side, window in enumerate(windows))
 
     def why_silent(self) -> str:
         """One line for a pair without a single window in which both sides sound."""
-        if silent := [name for name, n in zip(self.names, self.sounding, strict=True) if n == 0]:
-            return f"{' and '.join(silent)}: silent (below {audio.SILENCE_DBFS:g} dBFS RMS) in every window"
-        return f"{self.names[0]} and {self.names[1]} never sound in the same window"
-
-
-def is_silent(window: np.ndarray) -> bool:
-    """Whether a window's RMS level is below -60 dBFS."""
-    return audio.rms_dbfs(window) < audio.SILENCE_DBFS
+        silent = [clip for clip, n in zip(self.clips, self.sounding, strict=True) if n == 0]
+        if opposite := [c.name for c in silent if not isinstance(c.source, np.ndarray) and cancels(c.source)]:
+            return f"{opposite[0]}: {CANCELLED}"
+        if found := " and ".join(clip.name for clip in silent):
+            return f"{found}: silent (below {audio.SILENCE_DBFS:g} dBFS RMS) in every window"
+        return f"{self.clips[0].name} and {self.clips[1].name} never sound in the same window"
 
 
 def _hop(hop_s: float) -> int:

@@ -22,7 +22,7 @@ from cocola_lib.features import KINDS, FrontEnd, mask_channels
 class ModelConfig:
     """Everything that decides the shape of a model; stored beside its weights."""
 
-    features: str = "hps"  # front end: hps, mel or mel_htk
+    features: str = "hps"  # front end, one of `features.KINDS`
     backbone: str = "efficientnet_b0"  # any convolutional timm model; or "columns": ours, small
     pooling: str = "average"  # the paper's; "time" keeps when things happen; "musical" also what sounds
     embedding_dim: int = 512  # D

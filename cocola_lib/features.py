@@ -20,7 +20,7 @@ FMIN_HZ, FMAX_HZ = 60.0, 7800.0
 AMIN = 1e-10  # power below which everything counts as silence
 TOP_DB = 80.0  # dB below the clip's own maximum where the scale ends
 
-KINDS = ("hps", "mel", "mel_htk")
+KINDS = ("hps", "hps_reflect", "mel", "mel_htk")
 PATHS = ("auto", "numba", "torch")
 MODES = ("both", "harmonic", "percussive")
 MODE_LABELS = {"both": "P+H", "harmonic": "H", "percussive": "P"}  # in print
@@ -31,7 +31,8 @@ class FrontEnd(nn.Module):
 
     Args:
         kind: "hps": harmonic and percussive log-mel, two channels; "mel": one log-mel channel, not separated;
-            "mel_htk": the released mel-only variant (HTK mel, dB relative to 1, no floor).
+            "mel_htk": the released mel-only variant (HTK mel, dB relative to 1, no floor); "hps_reflect": "hps" with
+            the clip mirrored at its ends instead of zeros, as PHALAR's COCOLA hears it.
         path: "numba" for processors, "torch" for any device, "auto" to choose by the waveforms' device.
     """
 
@@ -44,8 +45,8 @@ class FrontEnd(nn.Module):
 
     @property
     def n_channels(self) -> int:
-        """2 for "hps", else 1."""
-        return 2 if self.kind == "hps" else 1
+        """2 with harmonic and percussive apart, else 1."""
+        return 2 if self.kind.startswith("hps") else 1
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -64,12 +65,14 @@ class FrontEnd(nn.Module):
             ValueError: on another shape, an empty clip, or samples that are not finite.
         """
         waveforms = _checked(waveforms)
-        if self.kind == "hps":
-            return hps_log_mel(waveforms, self.path)
+        if self.kind in ("mel_htk", "hps_reflect") and waveforms.shape[1] <= N_FFT // 2:
+            raise ValueError(f"clip of {waveforms.shape[1]} samples: {self.kind} mirrors edges: more than {N_FFT // 2}")
+        if self.n_channels == 2:
+            return hps_log_mel(waveforms, self.path, "reflect" if self.kind == "hps_reflect" else "constant")
         return log_mel(waveforms, htk=self.kind == "mel_htk")
 
 
-def hps_log_mel(waveforms: Tensor, path: str = "auto") -> Tensor:
+def hps_log_mel(waveforms: Tensor, path: str = "auto", edges: str = "constant") -> Tensor:
     """Log-mel of what two median filters separate: (B, N) -> (B, 2, M, T) dB.
 
     A note is a horizontal line of the spectrogram: the median along time keeps it and drops attacks. An attack is a
@@ -81,13 +84,11 @@ def hps_log_mel(waveforms: Tensor, path: str = "auto") -> Tensor:
         from cocola_lib.fast.hps import hps_mel_power  # numba costs a second to import
 
         window = torch.hann_window(WINDOW, dtype=torch.float64).numpy()
-        power = torch.from_numpy(
-            hps_mel_power(waveforms.numpy(), window, N_FFT, HOP, filters.numpy(), torch.get_num_threads())
-        )
-        return _relative_db(power)
+        sizes = (window, N_FFT, HOP, filters.numpy(), torch.get_num_threads())
+        return _relative_db(torch.from_numpy(hps_mel_power(waveforms.numpy(), *sizes, edges)))
     from cocola_lib.fast.medians import median_torch
 
-    magnitude = _stft_magnitude(waveforms)  # (B, F, T)
+    magnitude = _stft_magnitude(waveforms, edges)  # (B, F, T)
     harmonic = median_torch(magnitude)
     percussive = median_torch(magnitude.transpose(1, 2)).transpose(1, 2)
     masks = _soft_mask(harmonic, percussive), _soft_mask(percussive, harmonic)
@@ -97,8 +98,6 @@ def hps_log_mel(waveforms: Tensor, path: str = "auto") -> Tensor:
 
 def log_mel(waveforms: Tensor, htk: bool = False) -> Tensor:
     """Log-mel without separation: (B, N) -> (B, 1, M, T) dB; `htk` as the released mel-only variant."""
-    if htk and waveforms.shape[1] <= N_FFT // 2:
-        raise ValueError(f"clip of {waveforms.shape[1]} samples: mel_htk mirrors edges: more than {N_FFT // 2}")
     power = _stft_magnitude(waveforms, "reflect" if htk else "constant").square()
     mel = (mel_filters(waveforms.device, htk) @ power).unsqueeze(1)  # (B, 1, M, T)
     return mel.clamp_(min=AMIN).log10_().mul_(10) if htk else _relative_db(mel)
@@ -150,7 +149,7 @@ def _checked(waveforms: Tensor) -> Tensor:
         raise ValueError(f"waveforms must be (B, N) with N > 0, found shape {tuple(waveforms.shape)}")
     if not waveforms.is_floating_point():
         raise ValueError(f"waveforms must be floating point in +-1, found {waveforms.dtype}: divide by full scale")
-    if not torch.isfinite(waveforms).all():
+    if not (torch.compiler.is_exporting() or torch.isfinite(waveforms).all()):  # a graph has no errors
         raise ValueError("waveforms hold NaN or infinite samples: mend or leave out the clip")
     return waveforms.detach().float()
 

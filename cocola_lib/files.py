@@ -18,6 +18,8 @@ import re
 import shutil
 import tempfile
 import threading
+import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,8 +37,8 @@ def data_dir() -> Path:
     """Where data and caches are kept: the environment variable COCOLA_DATA, or the user's cache folder."""
     import platformdirs
 
-    chosen = os.environ.get("COCOLA_DATA")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("cocola") / "data"
+    chosen = os.environ.get("COCOLA_DATA") or os.path.join(platformdirs.user_cache_dir("cocola"), "data")
+    return Path(chosen).expanduser().absolute()
 
 
 def default_run_dir(profile: str) -> Path:
@@ -59,10 +61,40 @@ def whole(path: Path | str) -> Iterator[Path]:
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.touch()
+            mode = temporary.stat().st_mode  # the umask's; some writers choose one that shuts others out
             yield temporary
+            temporary.chmod(mode)
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def cached(path: Path, read: Callable[[Path], Any]) -> Any:
+    """What a cache holds; None where there is none, or, with a warning, none that `read` can read.
+
+    Args:
+        path: of the cache; a power cut leaves files of length 0.
+        read: path -> value; a KeyError or TypeError means that the file is another's.
+    """
+    try:
+        return read(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        warnings.warn(
+            f"{path}: a cache that cannot be read ({error or type(error).__name__}); made again", stacklevel=3
+        )
+        return None
+
+
+def keep(path: Path, value: Any, write: Callable[[Path, Any], Any]) -> None:
+    """Put a value into a cache with `write(path, value)`; a warning, and no more, where it cannot be kept."""
+    try:
+        with whole(path) as temporary:
+            write(temporary, value)
+    except OSError as error:
+        warnings.warn(f"{error} with COCOLA_DATA; this time it goes without", stacklevel=3)
 
 
 @contextmanager

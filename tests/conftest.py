@@ -2,6 +2,7 @@
 
 import pytest
 from browser import chromium, lab  # noqa: F401
+from local_server import serving
 
 from cocola_lib.data import miniatures
 
@@ -18,3 +19,10 @@ def own_cache(tmp_path_factory):
 def tiny_sets(own_cache):
     """Every miniature in its smallest size, name -> folder, in that cache. To read, not to write."""
     return {name: miniatures.ensure(name, "tiny", progress=False) for name in miniatures.MODULES}
+
+
+@pytest.fixture
+def server():
+    """A server on this machine, for one test (`local_server.Server`)."""
+    with serving() as handler:
+        yield handler

@@ -32,7 +32,7 @@ def test_blocks_do_not_add_up_to_the_level_of_a_window(root):
         x = audio.read(root / "song/a.wav", 44_100, start_s, 5.0)
         first = round(start_s * 10)
         level = 10 * np.log10(energy[0, first : first + 50].mean())
-        assert level == pytest.approx(audio.rms_dbfs(x), abs=1e-3)
+        assert level == pytest.approx(audio.rms_dbfs(x), abs=2e-3)
 
 
 def test_stem_that_ended_or_is_silent_still_sounds(root):
@@ -74,7 +74,7 @@ def test_nan_in_a_stem_is_taken_for_silence(root):
         activity.block_energy(track)
 
 
-def test_full_disk_is_a_traceback_or_leaves_half_a_file(root, tmp_path, monkeypatch):
+def test_full_disk_ends_the_work_or_leaves_half_a_file(root, tmp_path, monkeypatch):
     (track,) = load_tracks(root)
 
     def full(path, array):
@@ -83,6 +83,6 @@ def test_full_disk_is_a_traceback_or_leaves_half_a_file(root, tmp_path, monkeypa
 
     monkeypatch.setattr(np, "save", full)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
-    with pytest.raises(OSError, match="No space left on device.*COCOLA_DATA"):
+    with pytest.warns(UserWarning, match="No space left on device.*COCOLA_DATA"):
         activity.block_energy(track)
     assert not list((tmp_path / "cache/activity").iterdir())

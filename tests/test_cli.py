@@ -1,6 +1,7 @@
 """The command line as a user meets it: tables, files, resuming, ranks, and one line per error."""
 
 import csv
+import io
 import json
 import os
 import socket
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import FullDisk
 from tiny import clip_file, tiny_checkpoint
 
 from cocola_lib.__main__ import main
 from cocola_lib.cli import score_files
 from cocola_lib.data import audio
+from cocola_lib.files import locked
 from cocola_lib.models import checkpoints
 from cocola_lib.models.formats import IN_PACKAGE, checkpoint_hash
 from cocola_lib.scoring import Scorer
@@ -114,6 +117,53 @@ def test_finished_rows_are_not_scored_again_and_failed_ones_are(capsys, model, d
         asked.clear()
         assert run(capsys, *arguments, *options)[0] == 0
         assert len(asked) == n, options
+
+
+def test_a_row_whose_audio_has_changed_is_scored_anew(capsys, model, data):
+    arguments = ("score", "--pairs", data / "pairs.csv", "--out", data / "s.csv", "--checkpoint", model)
+    run(capsys, *arguments)
+    first = table(data / "s.csv")
+    sizes = [os.stat(data / side / "2.wav").st_size for side in "ab"]
+    assert [int(part.split("-")[0]) for part in first[2]["files"].split()] == sizes
+    clip_file(data / "b" / "2.wav", 7, 99)  # other music of the same length, under the same name
+    run(capsys, *arguments)
+    again = table(data / "s.csv")
+    score = Scorer(model, "cpu").score(data / "a/2.wav", data / "b/2.wav")
+    assert float(again[2]["both"]) == pytest.approx(score.both, rel=1e-4)
+    assert again[2]["both"] != first[2]["both"] and [*again[:2], *again[3:]] == [*first[:2], *first[3:]]
+
+
+@pytest.mark.parametrize("name", ["n" * 300 + ".wav", "headerless.raw", "nul\0.wav", "n" * 5000])
+def test_one_row_that_cannot_be_a_file_fails_and_the_others_go_on(name, capsys, model, data):
+    (data / "headerless.raw").write_bytes(bytes(1000))
+    rows = f"conditioning,accompaniment\na/0.wav,b/0.wav\na/1.wav,{name}\na/2.wav,b/2.wav\n"
+    (data / "odd.csv").write_text(rows, encoding="utf-8")
+    code, _, err = run(
+        capsys, "score", "--pairs", data / "odd.csv", "--out", data / "s.csv", "--checkpoint", model, "--mode", "both"
+    )
+    found = table(data / "s.csv")
+    assert code == 1 and "2 scored, 0 silent, 1 failed" in err
+    assert [row["status"] for row in found] == ["ok", "failed", "ok"] and found[1]["reason"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_a_console_that_lacks_a_letter_of_a_name_still_shows_the_score(encoding, model, data, monkeypatch):
+    names = [clip_file(data / name, 5) for name in ("日本 mix.wav", os.fsdecode(b"caf\xe9.wav"))]
+    console = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", console)
+    with pytest.raises(SystemExit) as stop:
+        main(["score", *names, "--checkpoint", str(model), "--mode", "both"])
+    console.flush()
+    shown = console.buffer.getvalue().decode(encoding)
+    assert not stop.value.code and "mix.wav" in shown and "caf" in shown
+    assert f"{Scorer(model, 'cpu').score(*names, modes=('both',)).both:.3f}" in shown
+
+
+def test_two_processes_do_not_score_into_one_file(capsys, model, data):
+    with locked(data / ".s.csv.lock", ""):
+        arguments = ("score", "--pairs", data / "pairs.csv", "--out", data / "s.csv", "--checkpoint", model)
+        code, _, err = run(capsys, *arguments)
+    assert code == 2 and "s.csv: another process is scoring into it" in err and err.count("\n") == 1
 
 
 def test_a_table_of_scores_used_as_pairs_keeps_no_old_score(capsys, model, data):
@@ -325,6 +375,33 @@ def test_rank_lists_and_keeps_an_index(capsys, model, data):
     code, _, _ = run(capsys, *arguments, "--top", "1", "--out", data / "best.csv")
     assert code == 0 and [row["name"] for row in table(data / "best.csv")] == [rows[0]["name"]]
     assert "made with model" in run(capsys, *arguments, "--mode", "harmonic")[2]
+
+
+@pytest.mark.parametrize("option", ["--index", "--out"])
+def test_rank_says_before_it_listens_that_a_file_cannot_be_written(option, capsys, model, data, monkeypatch):
+    monkeypatch.setattr("cocola_lib.accompaniment.retrieval.build_index", None)
+    (data / "full").touch()  # no folder
+    code, _, err = run(
+        capsys, "rank", data / "a/2.wav", data / "b", "--checkpoint", model, option, data / "full" / "kept.csv"
+    )
+    assert code == 2 and "full" in err and err.count("\n") == 1
+
+
+def test_a_disk_that_fills_up_under_an_index_is_one_line(capsys, model, data):
+    with FullDisk(2_000):
+        code, _, err = run(
+            capsys, "rank", data / "a/2.wav", data / "b", "--checkpoint", model, "--index", data / "b.safetensors"
+        )
+    assert code == 2 and "b.safetensors: cannot be written (File too large)" in err and err.count("\n") == 1
+    assert not list(data.glob(".*"))
+
+
+def test_a_disk_that_fills_up_under_scores_names_the_file_and_keeps_what_was_written(capsys, model, data):
+    arguments = ("score", "--pairs", data / "pairs.csv", "--out", data / "s.csv", "--checkpoint", model)
+    with FullDisk(800):
+        code, _, err = run(capsys, *arguments)
+    assert code == 2 and "s.csv.part0.jsonl: cannot be written (File too large)" in err and err.count("\n") == 1
+    assert run(capsys, *arguments)[0] == 1 and len(table(data / "s.csv")) == 6
 
 
 def test_convert_writes_a_checkpoint_that_scores_alike(capsys, model, data):

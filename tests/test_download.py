@@ -1,13 +1,11 @@
 """Downloads, against a local server: wrong checksums, broken connections, hostile archives, full disks."""
 
 import hashlib
-import http.server
 import io
 import json
 import re
 import shutil
 import tarfile
-import threading
 import zipfile
 from collections import namedtuple
 
@@ -16,47 +14,6 @@ import pytest
 from cocola_lib.data import download
 from cocola_lib.data.download import Archive, Remote
 from cocola_lib.data.unpack import unpack
-
-
-class Server(http.server.BaseHTTPRequestHandler):
-    """Serves `files`; breaks off after `break_after` bytes for the first `breaks` answers; knows ranges or not."""
-
-    files, breaks, break_after, ranges, status, asked = {}, 0, 0, True, 200, []
-
-    def do_GET(self):
-        body, cls = self.files[self.path], type(self)
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        first = int(wanted[1]) if wanted and self.ranges else 0
-        cls.asked.append(first)
-        if self.status != 200:
-            self.send_error(self.status)
-            return
-        if first >= len(body):
-            self.send_error(416)
-            return
-        self.send_response(206 if first else 200)
-        self.send_header("Content-Length", str(len(body) - first))
-        self.end_headers()
-        part = body[first:]
-        if cls.breaks:
-            cls.breaks -= 1
-            part = part[: self.break_after]
-        self.wfile.write(part)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def server():
-    handler = type("Handler", (Server,), {"files": {}, "asked": []})
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    handler.url = f"http://127.0.0.1:{httpd.server_port}"
-    yield handler
-    httpd.shutdown()
-    httpd.server_close()
 
 
 def tar(members, mode="w:gz"):

@@ -1,6 +1,7 @@
 """The listening test without a browser: sounds, design, answers on disk, one listener's way, tables, commands."""
 
 import json
+import shutil
 import signal
 import socket
 import sqlite3
@@ -328,6 +329,28 @@ def test_every_answer_is_flushed_and_none_is_overwritten(store):
         store.rate("bob", clip, rating)
     assert store.answers("bob") == {clip: 2}
     assert store.read("SELECT rating FROM answers")["rating"].tolist() == [1, 4, 2]
+
+
+def test_a_copy_of_the_file_alone_has_every_answer_while_the_test_is_served(prepared, store, tmp_path):
+    clip = store.pages(store.join("bob").name)[0][0]
+    store.listen("bob", clip, 5.0, 5.0)
+    store.rate("bob", clip, 3)
+    second = Store(prepared, store.path)  # another kernel
+    second.join("eve")
+    shutil.copy(store.path, tmp_path / "copy.sqlite")
+    copy = Store(prepared, tmp_path / "copy.sqlite")
+    assert copy.answers("bob") == {clip: 3} and copy.find("eve") is not None
+    assert "answers.sqlite   every answer" in (prepared.folder / "README.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_file_of_answers_that_may_not_be_written_is_not_called_damaged(there, prepared, tmp_path, monkeypatch):
+    path, connect = tmp_path / "answers.sqlite", sqlite3.connect
+    if there:
+        Store(prepared, path).close()
+    monkeypatch.setattr(sqlite3, "connect", lambda file, **o: connect(f"file:{file}?mode=ro", uri=True, **o))
+    with pytest.raises(OSError, match="answers.sqlite: cannot be written .*make room, or allow it$"):
+        Store(prepared, path)
 
 
 def test_only_ones_own_clips_can_be_rated_on_the_scale_and_after_listening(store):

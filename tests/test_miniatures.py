@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -180,6 +181,15 @@ def test_full_disk_leaves_half_a_track(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         miniatures.build(NAME, "tiny", root=tmp_path, progress=False, jobs=1)
     assert not list(tmp_path.rglob("*.wav")) and not list(tmp_path.rglob(miniatures.MANIFEST))
+
+
+def test_two_processes_that_want_one_miniature_build_it_twice(tmp_path, monkeypatch):
+    built, build = [], miniatures.build
+    monkeypatch.setattr(miniatures, "build", lambda *arguments: built.append(1) or build(*arguments))
+    with ThreadPoolExecutor(2) as pool:
+        folders = list(pool.map(lambda _: miniatures.ensure(NAME, "tiny", 0, tmp_path, False, 1), range(2)))
+    assert built == [1] and miniatures.is_complete(folders[0])
+    assert [p.name for p in tmp_path.iterdir()] == [folders[0].name]
 
 
 def test_failed_worker_is_taken_as_complete(tmp_path, monkeypatch):

@@ -58,8 +58,21 @@ def test_follows_the_skeleton(path):
     assert 2 <= text.count("<details><summary>Hint</summary>") <= 3
     kinds = [c.cell_type for c in cells]
     parameters = next(i for i, c in enumerate(cells) if "parameters" in c.metadata.get("tags", []))
-    assert kinds[:2] == ["markdown", "code"]
-    assert parameters == 2, "title, imports, parameters, derived values"
+    assert kinds[:3] == ["markdown", "code", "code"]
+    assert parameters == 3, "title, installation on Colab, imports, parameters, derived values"
+    tags = [set(cell.metadata.get("tags", [])) for cell in cells[1:5] if cell.cell_type == "code"]
+    assert tags[0] == {"remove-cell"}
+    assert all("hide-input" in found for found in tags[1:]), "set-up is folded on the site"
+
+
+def test_on_colab_a_notebook_installs_the_library_and_elsewhere_nothing(monkeypatch):
+    cells = {nbformat.read(path, as_version=4).cells[1].source for path in PATHS}
+    (code,) = (source.replace('%pip install -q "cocola-lib[notebooks]"', "asked.append(1)") for source in cells)
+    for found, times in ((object(), 0), (None, 1)):
+        asked = []
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, found=found: found)
+        exec(code, {"asked": asked})
+        assert len(asked) == times
 
 
 @each_notebook

@@ -1,17 +1,17 @@
 """The released Lightning format, against an oracle built from `efficientnet_pytorch`; hostile pickles."""
 
-import enum
 import os
 import pickle
 import sys
-import types
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
+import lightning_files
 import numpy as np
 import pytest
 import torch
+from lightning_files import INPUT_TYPES, constants
 from torch import nn
 
 from cocola_lib.fast.inference import probe_clips
@@ -21,7 +21,6 @@ from cocola_lib.models.official import read_lightning
 
 SHARED = Path(__file__).parents[2] / "shared" / "official"
 TOLERANCE = 1e-4  # relative to the largest value
-INPUT_TYPES = {"hps": "double_channel_harmonic_percussive", "mel_htk": "single_channel_mel_spectrogram"}
 
 
 def assert_close(ours, theirs):
@@ -68,35 +67,14 @@ class Oracle(nn.Module):
 
 @pytest.fixture(scope="module")
 def enums():
-    """A module that exists while files are written and is gone when they are read, as for every user."""
-    module = types.ModuleType("contrastive_model.constants")
-    for name in ("ModelInputType", "EmbeddingMode"):
-        values = {value.upper(): value for value in (*INPUT_TYPES.values(), "random", "single_channel_harmonic")}
-        members = enum.Enum(name, values, module=module.__name__)
-        setattr(module, name, members)
-    return module
+    return constants()
 
 
 @pytest.fixture(scope="module")
 def write(enums):
     def write(path, state, input_type=INPUT_TYPES["hps"], **hyper):
-        parameters = {"learning_rate": 1e-3, "embedding_dim": 512, "dropout_p": 0.1}
-        parameters |= {"input_type": enums.ModelInputType(input_type), "embedding_mode": enums.EmbeddingMode.RANDOM}
-        sys.modules |= {"contrastive_model": types.ModuleType("contrastive_model"), enums.__name__: enums}
-        try:
-            torch.save(
-                {
-                    "epoch": 3,
-                    "pytorch-lightning_version": "2.6.6",
-                    "state_dict": state,
-                    "optimizer_states": [{"state": {0: {"exp_avg": torch.zeros(3)}}}],
-                    "hyper_parameters": parameters | hyper,
-                },
-                path,
-            )
-        finally:
-            del sys.modules["contrastive_model"], sys.modules[enums.__name__]
-        return path
+        parameters = {"input_type": enums.ModelInputType(input_type), "embedding_mode": enums.EmbeddingMode.RANDOM}
+        return lightning_files.write(path, state, enums, **parameters | hyper)
 
     return write
 

@@ -5,7 +5,9 @@ import pytest
 from songs import write_songs
 
 from cocola_lib.classification import pair_lists
-from cocola_lib.sampling import specs_to_frame
+from cocola_lib.data.stems import Stem, Track
+from cocola_lib.files import write_csv
+from cocola_lib.sampling import PairSpec, specs_to_frame
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,14 @@ def write(specs, path):
 def test_a_list_comes_back_from_disk_as_it_was_drawn(tracks, tmp_path):
     ((_, specs),) = pair_lists.draw(tracks, 6, seed=0).items()
     assert pair_lists.read(write(specs, tmp_path / "x.csv"), tracks) == specs
+
+
+def test_a_stem_called_na_is_a_stem(tmp_path):
+    stems = tuple(Stem(name, (tmp_path / f"{name}.wav",)) for name in ("NA", "None", "=1"))
+    track = Track("null", "mine", "test", stems, 16_000, 160_000)
+    asked = [PairSpec("null", 0.0, ("NA",), ("None",)), PairSpec("null", 1.0, ("=1",), ("NA",))]
+    write_csv(tmp_path / "x.csv", specs_to_frame(asked))
+    assert pair_lists.read(tmp_path / "x.csv", [track]) == asked
 
 
 def test_the_seed_decides_the_list_and_the_fingerprint_tells_lists_apart(tracks):

@@ -11,6 +11,7 @@ import soundfile
 
 from cocola_lib.data import audio, prepare
 from cocola_lib.data.tracks import load_tracks
+from cocola_lib.files import locked
 from cocola_lib.sampling import WindowSampler
 
 
@@ -124,6 +125,13 @@ def test_full_disk_is_a_traceback_or_leaves_half_a_track(tracks, tmp_path, monke
     with pytest.raises(OSError, match=r"No space left on device \(.* MB free\); 0 of 3 tracks written, run it again"):
         prepare.prepare(tracks, tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").iterdir()] == [prepare.MANIFEST]
+
+
+def test_two_processes_prepare_one_folder_and_end_each_other(tracks, tmp_path):
+    with locked(tmp_path / "out" / ".lock", ""), pytest.raises(ValueError, match="out: another process prepares it"):
+        (tmp_path / "out" / ".1-2-prepared.json").touch()  # half a manifest, of a run that was killed
+        prepare.prepare(tracks, tmp_path / "out")
+    assert prepare.prepare(tracks, tmp_path / "out")[0] == len(tracks)
 
 
 def test_damaged_copy_is_read(tracks, tmp_path):

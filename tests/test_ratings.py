@@ -71,6 +71,10 @@ def test_a_listener_or_a_system_whose_name_looks_like_nothing_is_not_lost(tmp_pa
     assert test.rated["item"].tolist() == ["3", "3", name]
 
 
+def test_a_name_that_was_kept_from_being_a_formula_is_read_as_it_was_given(tmp_path):
+    assert read(csv(tmp_path, {"listener": "'=1+1"})).rated["listener"].tolist() == ["=1+1"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -7,7 +7,9 @@ from songs import write_bands
 from tiny import clip
 from typer.testing import CliRunner
 
+from cocola_lib.classification import partners
 from cocola_lib.data import audio
+from cocola_lib.data.tracks import load_tracks
 from cocola_lib.evaluation import hit_probability
 from cocola_lib.sampling import PairSpec
 from cocola_lib.workshop import recordings
@@ -46,32 +48,34 @@ def test_where_all_others_are_rivals_a_hit_is_eq_4_in_both_directions():
     everyone = ~np.eye(6, dtype=bool)
     for k in (2, 3):
         expected = (hit_probability(s, k) + hit_probability(s.T, k)) / 2
-        np.testing.assert_allclose(recordings.hits(s, everyone, k), expected)
+        np.testing.assert_allclose(partners.hits(s, everyone, k), expected)
 
 
 def test_who_meets_too_few_rivals_has_no_hit():
     rivals = np.array([[False, True, True], [True, False, False], [True, False, False]])
-    found = recordings.hits(np.eye(3), rivals, 3)
+    found = partners.hits(np.eye(3), rivals, 3)
     assert found[0] == 1 and np.isnan(found[1:]).all()
 
 
-def test_windows_of_the_same_piece_are_no_strangers_and_a_voice_alone_is_asked_apart():
+def test_windows_of_the_same_piece_are_no_strangers_and_a_class_alone_is_asked_apart():
     sides = [("vox",), ("bass",), ("bass", "drums"), ("vocals",)]
     specs = [PairSpec(piece, 0.0, side, ("keys",)) for piece, side in zip("aabb", sides, strict=True)]
-    asked = {(rivals, k): (met, used) for rivals, k, met, used in recordings.questions(specs)}
+    asked = {(rivals, k): (met, used) for rivals, k, met, used in partners.questions(specs)}
     assert asked["strangers", 2][0].sum(axis=1).tolist() == [2, 2, 2, 2]
     assert asked["same piece", 2][0].sum(axis=1).tolist() == [1, 1, 1, 1]
     assert asked["strangers, voice alone on a side", 2][1].tolist() == [True, False, False, True]
     assert asked["strangers, no voice alone", 2][1].tolist() == [False, True, True, False]
+    assert asked["strangers, bass alone on a side", 8][1].tolist() == [False, True, False, False]
+    assert not [rivals for rivals, _ in asked if "keys" in rivals or "drums" in rivals]  # always there, or never alone
 
 
 def test_each_source_is_found_and_one_that_is_apart_has_rows_of_its_own(tmp_path):
     for source in ("studio", "karaoke"):
         write_bands(tmp_path / source, n=2)
-    tracks = recordings.find_pieces(tmp_path)
+    tracks = load_tracks(tmp_path)
     assert [track.dataset for track in tracks] == ["karaoke"] * 2 + ["studio"] * 2
-    assert len(recordings.find_pieces(tmp_path / "studio")) == 2
-    table = recordings.measure_pieces(tracks, METRICS, ["karaoke", "absent"], 6, seed=0)
+    assert len(load_tracks(tmp_path / "studio")) == 2
+    table = partners.measure_pieces(tracks, METRICS, ["karaoke", "absent"], 6, seed=0)
     assert set(table["test"]) == {"pieces", "karaoke"}
     assert set(table["rater"]) == {"shared", "wrong", "shared - wrong"}
     assert table["n_pairs"].between(1, 6).all()

@@ -1,7 +1,6 @@
 """A run that was killed goes on as if nothing had happened, and never from a state that is not its own."""
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -11,13 +10,17 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from full_disk import FullDisk
 from songs import SHORT, SMALL, TINY, write_songs
 from tiny import tiny_model
 
+from cocola_lib.__main__ import main
+from cocola_lib.files import locked
 from cocola_lib.models import checkpoints
 from cocola_lib.training import module as contrastive
 from cocola_lib.training import run as training
 from cocola_lib.training import states
+from cocola_lib.training.history import read_history
 
 SIX = replace(SHORT, n_steps=6, ema=0.9)
 KILLED = """
@@ -99,6 +102,60 @@ def test_a_process_that_was_killed_ends_with_the_same_weights(whole, root, track
     assert_same(training.train(TINY, SIX, tracks, tmp_path, progress=False, resume=True), whole)
 
 
+def die_in_the_export(tracks, folder, after):
+    """A run of six steps that dies when so many of its two models are exported."""
+    save, exported = checkpoints.save, []
+
+    def killed(*arguments, **options):
+        if len(exported) == after:
+            raise RuntimeError("killed")
+        exported.append(save(*arguments, **options))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "save", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            training.train(TINY, SIX, tracks, folder, progress=False)
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_run_that_died_in_its_export_is_exported_without_another_step(after, whole, tracks, tmp_path, monkeypatch):
+    die_in_the_export(tracks, tmp_path, after)
+    assert states.kept(tmp_path) == "a finished run"
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_fit", None)
+        assert_same(training.train(TINY, SIX, tracks, tmp_path, progress=False, resume=True), whole)
+
+
+def test_a_finished_run_is_not_deleted_without_being_asked(root, tracks, tmp_path, monkeypatch, capsys):
+    die_in_the_export(tracks, tmp_path, 1)
+    before = sorted((tmp_path / "lightning").iterdir())
+    with pytest.raises(SystemExit) as end:
+        main(["train", "b0-time", "--profile", "smoke", "--data-root", str(root), "--run-dir", str(tmp_path)])
+    said = capsys.readouterr().err
+    assert end.value.code == 2 and said.count("\n") == 1
+    assert "holds a finished run: --resume goes on with it, --fresh deletes it" in said
+    assert sorted((tmp_path / "lightning").iterdir()) == before
+    shutil.rmtree(tmp_path / "lightning")
+    assert states.kept(tmp_path) == ""  # the last model alone is not what a run is for
+    (tmp_path / "last").rename(tmp_path / "checkpoint")
+    assert states.kept(tmp_path) == "a model"
+
+
+def test_two_trainings_do_not_mix_in_one_folder(tracks, tmp_path):
+    with (
+        locked(tmp_path / "lightning" / ".lock", ""),
+        pytest.raises(ValueError, match="another training is going on there; give another run_dir"),
+    ):
+        training.train(TINY, SHORT, tracks, tmp_path, progress=False)
+    assert not (tmp_path / "history.csv").exists()
+
+
+def test_a_row_of_the_log_that_was_cut_off_is_left_out(whole, tmp_path):
+    rows = (whole.checkpoint.parent / "history.csv").read_text(encoding="utf-8")
+    (tmp_path / "history.csv").write_text(rows + "1,0.0", encoding="utf-8")
+    pd.testing.assert_frame_equal(read_history(tmp_path / "history.csv"), whole.history)
+
+
 @pytest.fixture(scope="module")
 def halfway(tracks, tmp_path_factory):
     """A run of four steps, of which two are done."""
@@ -155,20 +212,6 @@ def test_a_damaged_state_is_named(tmp_path):
     (tmp_path / "lightning" / "last.ckpt").write_bytes(b"half a state")
     with pytest.raises(ValueError, match="last.ckpt: no state of a training run"):
         states.unfinished(tmp_path)
-
-
-class FullDisk:
-    """Files end after some bytes, as on a full disk: the system refuses the rest of a write."""
-
-    def __init__(self, n_bytes):
-        self.n_bytes = n_bytes
-
-    def __enter__(self):
-        self.limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self.n_bytes, self.limits[1]))
-
-    def __exit__(self, *error):
-        resource.setrlimit(resource.RLIMIT_FSIZE, self.limits)
 
 
 def test_a_full_disk_leaves_the_state_before_whole(tmp_path):

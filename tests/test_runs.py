@@ -1,5 +1,6 @@
 """Bad input stops a run with one line, a non-zero exit and nothing half-written; provenance is complete."""
 
+import errno
 import importlib.machinery
 import json
 import os
@@ -7,12 +8,15 @@ import re
 import subprocess
 import sys
 
+import nbformat
 import pytest
 from tiny import clip_file
 
 from cocola_lib.data.tracks import data_hash, load_tracks
+from cocola_lib.files import locked
 from cocola_lib.models.provenance import provenance
 from cocola_lib.notebook import runs, study
+from cocola_lib.training.profiles import get_profile
 
 
 def cocola(*arguments, data):
@@ -134,6 +138,71 @@ def test_a_failed_notebook_is_one_line_and_keeps_its_name_apart(tmp_path):
     assert "no checkpoint; the parameter `checkpoint` names it" in done.stderr
     assert sum(line.startswith("error:") for line in done.stderr.splitlines()) == 1
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["03_classification_tables.failed.ipynb"]
+
+
+def small_tour(folder, monkeypatch, source):
+    """One notebook of one cell in place of the study's."""
+    parameters = "profile: str = 'smoke'  # how much\nseed: int = 0  # of all\nrun_dir: str = ''  # where to"
+    given = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    notebook = nbformat.v4.new_notebook(cells=[given, nbformat.v4.new_code_cell(source)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (folder / "notebooks").mkdir()
+    nbformat.write(notebook, folder / "notebooks" / "00_small.ipynb")
+    monkeypatch.setattr(study, "NOTEBOOKS", folder / "notebooks")
+    monkeypatch.setattr(study, "open_tracks", lambda *_: None)
+    return study.find_notebooks()[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "minutes", "expected"),
+    [
+        (
+            "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+            5,
+            "00_small: Kernel died; if memory ran out, close",
+        ),
+        ("import time\ntime.sleep(60)", 0.02, "00_small: a cell took more than 0.02 minutes; --cell-minutes gives it"),
+    ],
+    ids=["killed", "hung"],
+)
+def test_a_kernel_that_dies_or_hangs_is_one_line_and_leaves_what_it_did(
+    source, minutes, expected, tmp_path, monkeypatch
+):
+    path, out = small_tour(tmp_path, monkeypatch, source), tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(study.NotebookFailed, match=expected) as error:
+        study._execute(path, out, {"profile": "smoke"}, minutes)
+    assert "\n" not in str(error.value) and "00_small.failed.ipynb" in str(error.value)
+    assert [p.name for p in out.iterdir()] == ["00_small.failed.ipynb"]
+    assert nbformat.read(out / "00_small.failed.ipynb", as_version=4).cells[-1].source == source
+
+
+def test_a_disk_that_fills_up_under_a_notebook_is_one_line_with_its_name(tmp_path, monkeypatch):
+    path, out = small_tour(tmp_path, monkeypatch, "print(1)"), tmp_path / "out"
+    out.mkdir()
+
+    def full(path, temporary, *_):
+        temporary.write_text("half", encoding="utf-8")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(study, "_papermill", full)
+    with pytest.raises(OSError, match="00_small.ipynb: cannot be written .No space left on device."):
+        study._execute(path, out, {}, 1)
+    assert [p.name for p in out.iterdir()] == ["00_small.failed.ipynb"]
+
+
+def test_two_runs_do_not_mix_in_one_folder(tmp_path, monkeypatch):
+    small_tour(tmp_path, monkeypatch, "print(1)")
+    with (
+        locked(tmp_path / "out" / ".lock", ""),
+        pytest.raises(ValueError, match="out: another run is writing there; wait for it"),
+    ):
+        study.run_notebooks(get_profile("smoke"), tmp_path / "out", only=["00"])
+
+
+def test_without_git_a_number_still_has_its_provenance(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert provenance([], 0)["git_commit"] == "unknown"
 
 
 def test_results_of_two_notebooks_stand_beside_each_other(tmp_path):

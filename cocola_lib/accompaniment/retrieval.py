@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from cocola_lib.data.pair_files import audio_files
 from cocola_lib.files import whole
@@ -72,7 +72,7 @@ class Index:
         metadata = {"format": "cocola_lib index", "mode": self.mode, "model": self.model}
         arrays = {"embeddings": self.embeddings, "counts": self.counts}
         with whole(path) as temporary:
-            save_file(arrays, temporary, metadata | {"lists": json.dumps(lists)})
+            temporary.write_bytes(save(arrays, metadata | {"lists": json.dumps(lists)}))
 
     @classmethod
     def load(cls, path):

@@ -56,7 +56,7 @@ def list_data(data_root: DataRoot = None):
     if data_root is None:
         remote = ", ".join(f"{name} ({d.size_gb:g} GB)" for name, d in download.DATASETS.items())
         typer.echo(f"cocola data mini: {', '.join(miniatures.MODULES)}", err=True)
-        typer.echo(f"cocola data download: {remote}", err=True)
+        typer.echo(f"cocola data download: {remote}, demos (recordings and generators' answers)", err=True)
         typer.echo(f"MoisesDB: {download.MOISESDB}", err=True)
 
 
@@ -68,6 +68,12 @@ def prepare(
     format: Annotated[str, typer.Option(help="wav seeks fastest, flac takes about half the space.")] = "wav",
     jobs: Annotated[int | None, typer.Option(min=1, help="How many threads.", show_default="one per core")] = None,
     on_error: Annotated[str, typer.Option(help="Broken tracks: raise stops, skip leaves them out.")] = "raise",
+    keep_unrelated: Annotated[
+        bool, typer.Option("--keep-unrelated", help="Keep folders whose stems do not sound together.")
+    ] = False,
+    tile_loops: Annotated[
+        bool, typer.Option("--tile-loops", help="Repeat loops that are a half, a third, ... of their track.")
+    ] = False,
 ):
     """Resample every stem once, to 16 kHz mono 16-bit files that training reads by seeking.
 
@@ -83,37 +89,49 @@ def prepare(
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        tracks = load_tracks(data_root, dataset, on_error=on_error)
+        tracks = load_tracks(data_root, dataset, None, on_error, keep_unrelated, tile_loops)
     written, broken = library.prepare(tracks, out, format, jobs, on_error, console.progress_bar("prepare"))
     kept = len(tracks) - written - len(broken)
     typer.echo(f"{out}: {written} tracks written, {kept} kept")
-    left_out = [*(str(warning.message) for warning in caught), *(f"left out: {reason}" for reason in broken)]
-    for line in left_out:
+    said = [*(str(warning.message) for warning in caught), *(f"left out: {reason}" for reason in broken)]
+    for line in said:
         typer.echo(line, err=True)
-    if left_out:
+    if any("left out" in line for line in said):
         raise typer.Exit(1)
 
 
 @app.command()
 def download(
-    name: Annotated[str, typer.Argument(help="A data set that `cocola data list` shows.")],
+    name: Annotated[str, typer.Argument(help="A data set that `cocola data list` shows, or demos.")],
     to: Annotated[
-        Path | None, typer.Option(help="Folder to unpack into.", show_default="COCOLA_DATA, or the user's cache")
+        Path | None,
+        typer.Option("--to", "--out", help="Folder to unpack into.", show_default="COCOLA_DATA, or the user's cache"),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before downloading.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the archives after unpacking.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Demos: also those that state no licence that allows it.")
+    ] = False,
+    recheck: Annotated[bool, typer.Option("--recheck", help="Demos: which of those here changed upstream?")] = False,
 ):
     """Download and unpack a data set that needs no login; its checksum is verified.
 
     \b
       cocola data download cocochorales-tiny --to /my/data
+      cocola data download demos       # public recordings and generators' answers, into demos/{multitrack,generated}
 
     Run it again after an interruption: it goes on where it stopped.
     """
+    from cocola_lib.data import demos
     from cocola_lib.data import download as library
     from cocola_lib.files import data_dir
 
     folder = Path(to or data_dir()).expanduser()
+    if name == demos.NAME:
+        _download_demos(folder / demos.NAME, every, recheck, yes)
+        return
+    if every or recheck:
+        raise ValueError(f"--all and --recheck are for {demos.NAME}; a data set is downloaded whole")
     chosen = library.get(name)
     if not library.is_there(chosen, folder):
         typer.echo(library.describe(chosen, folder), err=True)
@@ -139,6 +157,25 @@ def mini(
 
     for name in names or miniatures.MODULES:
         typer.echo(miniatures.ensure(name, size, seed, jobs=jobs))
+
+
+def _download_demos(folder, every, recheck, yes):
+    """Fetch the demos whose licence allows it, or every one; say which files are missing or odd."""
+    from cocola_lib.data import demos
+
+    table = demos.table()
+    chosen = [demo for demo in table if demo.open or every]
+    if recheck or not all((folder / demo.file).exists() for demo in chosen):
+        more = f" --all fetches {len(table) - len(chosen)} more, whose licence does not say that you may."
+        typer.echo(demos.describe(chosen, folder) + more * (len(chosen) < len(table)), err=True)
+        if not yes and not _agreed():
+            raise ValueError("nothing was downloaded; answer y, or give --yes")
+    found = demos.fetch(chosen, folder, recheck)
+    for remark in found.remarks:
+        typer.echo(remark, err=True)
+    typer.echo(f"{folder}: {found.written} files written, {found.kept} kept")
+    if found.written + found.kept < len(chosen):
+        raise typer.Exit(1)
 
 
 def _agreed():

@@ -1,11 +1,17 @@
 """`cocola run`: the whole study, notebook after notebook."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cocola_lib.files import default_run_dir
+
+CellMinutes = Annotated[
+    float | None,
+    typer.Option(min=0.01, help="A cell that takes longer has hung; it ends the run.", show_default="the profile's"),
+]
 
 
 def run(
@@ -20,6 +26,7 @@ def run(
     only: Annotated[
         list[str] | None, typer.Option(help="Run only the notebooks whose names begin so: --only 00 --only 01.")
     ] = None,
+    cell_minutes: CellMinutes = None,
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="A notebook parameter as name=value, repeatable.")
     ] = None,
@@ -42,6 +49,7 @@ def run(
     if any(len(pair) != 2 for pair in pairs):
         raise ValueError(f"--parameter {parameter}: expected name=value")
     size = get_profile(profile)
+    size = replace(size, cell_minutes=cell_minutes or size.cell_minutes)
     folder = run_dir or default_run_dir(profile)
     executed = study.run_notebooks(size, folder, data_root, seed, dict(pairs), only)
     typer.echo(study.summary(folder, executed))

@@ -21,9 +21,9 @@ Clips may have any length, sample rate and number of channels. They are cut into
 mean over the windows in which both sides sound (above -60 dBFS RMS). A higher score means that the clips are more
 coherent. A pair that never sounds together gets nan and the reason.
 
-With --out, finished rows survive an interruption: run the same command again to go on, or to retry the rows that
-failed. A row that fails is written with the reason, and the exit code is 1. Under torchrun the processes share the
-rows; every machine must be able to see the folders.
+With --out, finished rows survive an interruption: run the same command again to go on, or to score anew the rows that
+failed or whose audio has changed. A row that fails is written with the reason, and the exit code is 1. Under torchrun
+the processes share the rows; every machine must be able to see the folders.
 """
 
 RANK_HELP = """List the clips of a folder that fit a mix best.
@@ -130,9 +130,12 @@ def rank(
     from cocola_lib.accompaniment import retrieval
     from cocola_lib.cli import console
     from cocola_lib.data import pair_files
+    from cocola_lib.files import check_writable
 
     if out is not None:
         pair_files.check_suffix(out)
+    for path in filter(None, (index, out)):
+        check_writable(path)
     scorer = model.open()
     known = retrieval.Index.load(index) if index is not None and index.exists() else None
     built = retrieval.build_index(scorer, folder, mode, known, console.progress_bar("embed"))

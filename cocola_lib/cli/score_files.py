@@ -1,7 +1,8 @@
 """Scoring many pairs of files: pairs from a table or two folders, one output file, resumable, shared by ranks.
 
 Every finished row goes at once into a part file beside the output; the output itself is written at the end, in the
-order of the input. Running the same command again scores only what is missing or has failed.
+order of the input. Running the same command again scores only what is missing, has failed, or whose audio has changed:
+a row's `files` are the sizes and dates of both.
 """
 
 import contextlib
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from cocola_lib.data.pair_files import PAIR, locate, pair_of, read_rows, write_rows
+from cocola_lib.data.pair_files import PAIR, locate, pair_of, read_rows, stamp, write_rows
 from cocola_lib.features import MODES, check_modes
+from cocola_lib.files import check_writable, locked, writing
 
-STATUS = ("coverage", "n_windows", "n_silent", "status", "reason", "hop_s", "checkpoint", "calibrated_on")
+STATUS = ("coverage", "n_windows", "n_silent", "status", "reason", "hop_s", "checkpoint", "calibrated_on", "files")
 
 
 @dataclass(frozen=True)
@@ -59,35 +61,52 @@ def score_rows(scorer, rows, job, progress=lambda rows, total: rows):
     settings = {"hop_s": float(job.hop_s), "checkpoint": scorer.hash, "calibrated_on": dataset}
     rank, world = ranks(job.out)
     unique = list(dict.fromkeys(pair_of(row) for row in rows))
-    done = {} if job.out is None or job.fresh else finished(job.out, job.modes, settings)
-    mine = [key for key in unique[rank::world] if key not in done]
-    with _part(job.out, rank, job.fresh) as part:
-        scored = _score_keys(scorer, mine, job, settings, part, progress)
-    gathered = _gather(scored, rank, world)
-    if gathered is None:
-        return None
-    done = done | gathered
+    with _alone(job.out) if job.out is not None and rank == 0 else contextlib.nullcontext():
+        done = {} if job.out is None or job.fresh else finished(job.out, job.modes, settings)
+        done = {key: record for key, record in done.items() if record["files"] == _stamps(key, job.folder)}
+        mine = [key for key in unique[rank::world] if key not in done]
+        with _part(job.out, rank, job.fresh) as part:
+            scored = _score_keys(scorer, mine, job, settings, part, progress)
+        gathered = _gather(scored, rank, world)
+        if gathered is None:
+            return None
+        return _finish(rows, done | gathered, job.out)
+
+
+def _finish(rows, done, out):
+    """The rows with their records; with an output, written there, and the parts taken away."""
     ours = {*columns(MODES), *STATUS}  # an earlier table of scores may be the table of pairs: none of it may stay
     rows = [{k: v for k, v in row.items() if k not in ours} | done[pair_of(row)] for row in rows]
-    if job.out is not None:
-        write_rows(rows, job.out)
-        for path in parts(job.out):
+    if out is not None:
+        write_rows(rows, out)
+        for path in parts(out):
             path.unlink()
     return rows
 
 
+def _alone(out):
+    """One process, or one torchrun, at a time for an output."""
+    out = Path(out)
+    return locked(out.with_name(f".{out.name}.lock"), f"{out}: another process is scoring into it; wait for it")
+
+
 def _score_keys(scorer, keys, job, settings, part, progress):
     """The records of pairs, each also written to the open part file, if there is one, as soon as it is known."""
-    scored = {}
+    scored, stamps = {}, [_stamps(key, job.folder) for key in keys]  # before they are read
     results = scorer.score_pairs((_usable(key, job.folder) for key in keys), hop_s=job.hop_s, modes=job.modes)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*zero padded")  # said in the row instead
-        for key, result in progress(zip(keys, results, strict=True), total=len(keys)):
-            scored[key] = _record(result, key, job.modes) | settings
+        for key, files, result in progress(zip(keys, stamps, results, strict=True), total=len(keys)):
+            scored[key] = _record(result, key, job.modes) | settings | {"files": files}
             if part:
                 part.write(json.dumps([key, scored[key]]) + "\n")
                 part.flush()
     return scored
+
+
+def _stamps(key, folder):
+    """What changes when a file of a pair does."""
+    return " ".join(stamp(locate(path, folder)) for path in key)
 
 
 def finished(out, modes, settings):
@@ -101,7 +120,7 @@ def finished(out, modes, settings):
                 entries.append((tuple(key), row))
     wanted = [*columns(modes), *STATUS]
     return {
-        key: {name: row.get(name, "") for name in wanted if name in row}
+        key: {"files": ""} | {name: row.get(name, "") for name in wanted if name in row}
         for key, row in entries
         if row.get("status") in ("ok", "silent")
         and all(str(row.get(name)) == str(value) for name, value in settings.items())
@@ -171,8 +190,8 @@ def _part(out, rank, fresh):
         yield None
         return
     path = Path(out).with_name(f".{Path(out).name}.part{rank}.jsonl")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w" if fresh else "a", encoding="utf-8") as file:
+    check_writable(path)
+    with writing(path), path.open("w" if fresh else "a", encoding="utf-8") as file:
         if file.tell():
             file.write("\n")  # after a line that a killed run left unfinished
         yield file

@@ -9,7 +9,7 @@ import typer
 Checkpoint = Annotated[
     Path | None,
     typer.Option(
-        help="hps-all-measured, hps-all-time, hps-all, control, the folder of a model, or a released .ckpt.",
+        help="hps-all-measured, hps-all-time, hps-all, control, a folder, or a released .ckpt (COCOLA, PHALAR).",
         show_default="hps-all-measured",
     ),
 ]

@@ -61,7 +61,7 @@ def train(
     ] = None,
     resume: Annotated[
         bool | None,
-        typer.Option("--resume/--fresh", help="Go on with an unfinished run, or start it again.", show_default=False),
+        typer.Option("--resume/--fresh", help="Go on with a run that is there, or start it again.", show_default=False),
     ] = None,
     **settings,
 ):
@@ -77,7 +77,8 @@ def train(
     80 ms, and hps-all-time has the form of the model that comes with the library.
 
     The run folder gets checkpoint/ (best validation accuracy), last/, history.csv, and the states that --resume goes
-    on from: a run that was killed then ends with the weights of one that was not.
+    on from: a run that was killed then ends with the weights of one that was not. What an earlier run left is deleted
+    with --fresh only.
     """
     from cocola_lib.files import default_run_dir
 
@@ -94,8 +95,8 @@ def _train(recipe, profile, data_root, folder, resume, changes):
     size, chosen = get_profile(profile), get_recipe(recipe)
     settings = size.settings(**changes)
     training.check_logger(settings.logger)
-    if resume is None and (reached := states.unfinished(folder)):
-        raise ValueError(f"{folder}: holds an unfinished run (step {reached}): --resume goes on, --fresh starts again")
+    if resume is None and (kept := states.kept(folder)):
+        raise ValueError(f"{folder}: holds {kept}: --resume goes on with it, --fresh deletes it and starts again")
     tracks = miniatures.open_tracks(data_root, size.data_size, settings.seed)
     try:
         result = training.train(chosen, settings, tracks, folder, resume=bool(resume))

@@ -8,29 +8,27 @@ import hashlib
 
 import numpy as np
 
-from cocola_lib.data.audio import SILENCE_DBFS, WINDOW_S
+from cocola_lib.data.audio import WINDOW_S
+from cocola_lib.data.levels import BLOCK_S, SILENCE_DBFS, block_power
 from cocola_lib.data.stems import Stem, Track
-from cocola_lib.files import data_dir, whole
-
-BLOCK_S = 0.1  # s, the grid on which windows start
+from cocola_lib.files import cached, data_dir, keep
 
 
 def _block_energy(stem: Stem, n_blocks: int) -> np.ndarray:
-    """Mean square per block of a stem. (n_blocks,)"""
+    """Mean square per block of a stem, around the block's mean. (n_blocks,)"""
     energy = np.zeros(n_blocks, dtype=np.float64)
     rate = stem.info().sample_rate
     edges = np.round(np.arange(n_blocks + 1) * BLOCK_S * rate).astype(int)
     for first in range(0, n_blocks, 600):  # a minute at a time: memory stays flat
         last = min(first + 600, n_blocks)
         start, n = edges[first], edges[last] - edges[first]
-        x = stem.read(rate, start / rate, n / rate).astype(np.float64)
-        sums = np.add.reduceat(x**2, edges[first:last] - start)
-        energy[first:last] = sums / np.diff(edges[first : last + 1])
+        x = stem.read(rate, start / rate, n / rate)
+        energy[first:last] = block_power(x, edges[first : last + 1] - start)
     return energy
 
 
 def block_energy(track: Track, cache: bool = True) -> np.ndarray:
-    """Mean square of every stem in every whole block of 0.1 s.
+    """Mean square of every stem in every whole block of 0.1 s, its offset removed (see `levels.block_power`).
 
     Args:
         track: its files are read once; the result is cached by their path, size and date.
@@ -40,20 +38,24 @@ def block_energy(track: Track, cache: bool = True) -> np.ndarray:
         (stems, blocks) float32, full scale = 1.
 
     Raises:
-        ValueError, OSError: a file that cannot be read, or a cache that cannot be written, by name.
+        ValueError, OSError: a file that cannot be read, by name.
     """
     stamp = [(str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for stem in track.stems for f in stem.files]
-    path = data_dir() / "activity" / f"{hashlib.sha256(repr(stamp).encode()).hexdigest()[:24]}.npy"
-    if cache and path.exists():
-        return np.load(path, mmap_mode="r")
+    stamp += [(stem.name, stem.times) for stem in track.stems if stem.times > 1]
+    path = data_dir() / "activity" / f"{hashlib.sha256(ascii(stamp).encode()).hexdigest()[:24]}.npy"
     n_blocks = int(track.duration_s / BLOCK_S + 1e-6)
-    energy = np.stack([_block_energy(stem, n_blocks) for stem in track.stems]).astype(np.float32)
-    if cache:
-        try:
-            with whole(path) as temporary:
-                np.save(temporary, energy)
-        except OSError as error:
-            raise OSError(f"{error} with the environment variable COCOLA_DATA") from None
+
+    def read(path):
+        energy = np.load(path, mmap_mode="r")
+        if energy.shape != (len(track.stems), n_blocks):
+            raise ValueError(f"{energy.shape[0]} stems in {energy.shape[-1]} blocks")
+        return energy
+
+    energy = cached(path, read) if cache else None
+    if energy is None:
+        energy = np.stack([_block_energy(stem, n_blocks) for stem in track.stems]).astype(np.float32)
+        if cache:
+            keep(path, energy, np.save)
     return energy
 
 

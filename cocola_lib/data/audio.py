@@ -5,6 +5,7 @@ Full scale is 1.0. Everything is checked here, at the door, so that the modules 
 
 import math
 import operator
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +13,13 @@ import numpy as np
 import soundfile
 import soxr
 
-from cocola_lib.data.sound_files import (
-    MAX_CHANNELS,
-    check_samples,
-    count_frames,
-    open_sound,
-    read_frames,
-    states_length,
-)
+from cocola_lib.data.levels import SILENCE_DBFS as SILENCE_DBFS  # as everything about clips is found here
+from cocola_lib.data.levels import cancel, rms_dbfs
+from cocola_lib.data.sound_files import CANCELLED, MAX_CHANNELS, check_samples, open_sound, read_frames
 from cocola_lib.files import whole
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW_S = 5.0  # s
-SILENCE_DBFS = -60.0  # dBFS RMS: a stem, or a window, below this level is silent
 MARGIN_S = 0.1  # s read on either side of a part: longer than the resampler's filter rings
 
 TARGET_DBFS = -20.0  # dBFS RMS that clips are brought to, so that louder does not pass for better
@@ -52,7 +47,7 @@ def read(path, rate=SAMPLE_RATE, start_s=0.0, duration_s=None):
     that no resampling edge falls inside a window.
 
     Args:
-        path: WAV, FLAC, OGG or MP3 (whatever libsndfile reads), any rate, 1 to 64 channels.
+        path: WAV, FLAC, OGG, MP3 (whatever libsndfile reads), M4A and more where ffmpeg is; 1 to 64 channels.
         rate: Hz wanted; the resampler is soxr HQ.
         start_s: first moment wanted, in seconds, >= 0.
         duration_s: length wanted, in seconds; None reads to the end of the file.
@@ -80,10 +75,9 @@ def read(path, rate=SAMPLE_RATE, start_s=0.0, duration_s=None):
         last = min(total, math.ceil((start + n) * from_hz / rate) + margin)
         if first >= last:
             return np.zeros(n, dtype=np.float32)
-        exact = states_length(file, path)
-        mono = read_frames(file, path, first, last - first, exact)
+        mono = read_frames(file, path, first, last - first)
     resampled = resample(mono, from_hz, rate)[start - first * rate // from_hz :][:n]
-    return resampled if duration_s is None and not exact else np.pad(resampled, (0, n - len(resampled)))
+    return np.pad(resampled, (0, n - len(resampled)))
 
 
 def info(path):
@@ -97,8 +91,7 @@ def info(path):
         FileNotFoundError, ValueError: as `read`.
     """
     with open_sound(path) as file:
-        n_samples = file.frames if states_length(file, path) else count_frames(file, path)
-        return AudioInfo(file.samplerate, n_samples, file.channels)
+        return AudioInfo(file.samplerate, file.frames, file.channels)
 
 
 def resample(x, from_hz, to_hz):
@@ -145,7 +138,10 @@ def to_mono(x, rate=SAMPLE_RATE, name="array"):
             raise ValueError(f"{name}: shape {x.shape}: which axis is time? Average the channels first")
     x = _to_float(x, name)
     if x.ndim == 2:
-        x = x.mean(axis=int(x.shape[1] <= x.shape[0]), dtype=np.float64)
+        channels = x if x.shape[1] <= x.shape[0] else x.T
+        x = channels.mean(axis=1, dtype=np.float64)
+        if cancel(channels, x):
+            warnings.warn(f"{name}: {CANCELLED}", stacklevel=2)
     check_samples(x, name)
     return np.ascontiguousarray(x, dtype=np.float32)
 
@@ -187,19 +183,6 @@ def mix(clips):
     if len(lengths) != 1:
         raise ValueError(f"mix: expected clips of one length, found {sorted(lengths) or 'none'}")
     return np.sum(clips, axis=0, dtype=np.float32)
-
-
-def rms_dbfs(x):
-    """Root mean square level in dB relative to full scale.
-
-    Args:
-        x: array of samples, full scale 1.0.
-    Returns:
-        dB: 0 for a full-scale square wave, -3 for a full-scale sine; -inf for silence and for no samples.
-    """
-    x = np.asarray(x, dtype=np.float64).ravel()
-    power = float(x @ x) / x.size if x.size else 0.0
-    return 10.0 * math.log10(power) if power > 0 else -math.inf
 
 
 def match_levels(clips: list[np.ndarray]) -> list[np.ndarray]:

@@ -147,5 +147,13 @@ def audio_files(folder):
     files = [p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
     if not files:
         raise ValueError(f"{folder}: holds no audio ({', '.join(AUDIO_SUFFIXES)})")
-    stats = ((p.relative_to(folder).as_posix(), p.stat()) for p in files)
-    return {name: f"{stat.st_size}-{stat.st_mtime_ns}" for name, stat in stats}
+    return {p.relative_to(folder).as_posix(): stamp(p) for p in files}
+
+
+def stamp(path):
+    """A string that changes when a file does, "" where there is none: its size (bytes) and its date (ns)."""
+    try:
+        stat = os.stat(path)
+    except (OSError, ValueError):  # gone, a name that is too long, one with a NUL
+        return ""
+    return f"{stat.st_size}-{stat.st_mtime_ns}"

@@ -17,7 +17,7 @@ import soundfile
 from cocola_lib.data import audio
 from cocola_lib.data.activity import block_energy
 from cocola_lib.data.stems import Stem, Track, track_from_row, track_to_row
-from cocola_lib.files import write_json
+from cocola_lib.files import locked, write_json
 
 NAME = "prepared"  # of the layout
 MANIFEST = "prepared.json"  # at the root: the settings, one set of them per folder
@@ -49,15 +49,22 @@ def prepare(
         How many tracks were written now, and one line for each track left out.
 
     Raises:
-        ValueError: `out` has other settings, or holds something else, or a file cannot be read.
+        ValueError: `out` has other settings, or holds something else, or another process prepares it; a file cannot
+            be read.
         OSError: not enough space.
     """
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error is {on_error!r}; use raise or skip")
     out = Path(out).expanduser().absolute()
     _check_settings(out, format)
-    todo = [track for track in tracks if not _is_done(track, out)]
-    _check_space(todo, out, format)
+    with locked(out / ".lock", f"{out}: another process prepares it; wait for it, or choose another folder"):
+        todo = [track for track in tracks if not _is_done(track, out)]
+        _check_space(todo, out, format)
+        return _write(todo, out, format, jobs, on_error, progress)
+
+
+def _write(todo, out, format, jobs, on_error, progress) -> tuple[int, list[str]]:
+    """Write tracks, as `prepare` says."""
     shutil.rmtree(out / BUILDING, ignore_errors=True)  # of a run that was killed
     pool = ThreadPoolExecutor(jobs or os.cpu_count() or 1)
     try:
@@ -116,7 +123,7 @@ def _check_settings(out: Path, format: str) -> None:
             found = "something unreadable"
         if found != settings:
             raise ValueError(f"{out} was prepared with {found}, not {settings}; choose another folder or delete it")
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and any(not path.name.startswith(".") for path in out.iterdir()):  # what a kill left is hidden
         raise ValueError(f"{out} holds something else; choose a new folder")
     else:
         write_json(manifest, settings, indent=None)
@@ -130,9 +137,10 @@ def _check_space(tracks: Sequence[Track], out: Path, format: str) -> None:
 
 
 def _source(track: Track) -> list:
-    """What a prepared track was made from: sizes and dates of its files."""
+    """What a prepared track was made from: sizes and dates of its files, and how often loops are played."""
     stats = [(str(f), f.stat()) for stem in track.stems for f in stem.files]
-    return [[name, status.st_size, status.st_mtime_ns] for name, status in stats]
+    tiled = [[stem.name, stem.times] for stem in track.stems if stem.times > 1]
+    return [[name, status.st_size, status.st_mtime_ns] for name, status in stats] + tiled
 
 
 def _is_done(track: Track, out: Path) -> bool:

@@ -1,17 +1,28 @@
 """Opening sound files, with one line about each way in which they may not be one. `data.audio` is the front."""
 
 import os
-import struct
+import stat
+import warnings
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")  # files with these names are clips or stems
+from cocola_lib.data import ffmpeg, mpeg, ogg
+from cocola_lib.data.headers import MP3_IN_WAV, read_header, repaired_wav
+from cocola_lib.data.levels import cancel
+
+LIBSNDFILE_SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64"),
+    *(".rf64", ".bwf"),
+)
+FFMPEG_SUFFIXES = (".m4a", ".aac", ".wma", ".wv", ".ape", ".mka")
+AUDIO_SUFFIXES = LIBSNDFILE_SUFFIXES + FFMPEG_SUFFIXES  # files with these names are clips or stems
 MAX_CHANNELS = 64  # more is a transposed array or a broken header, not music
 MAX_AMPLITUDE = 1_000.0  # full scales; more is integer samples in a float array
-UNKNOWN_BYTES = 0x7FFF_F000  # a WAV written to a pipe carries at least this as the size of its data
-SLACK_BYTES = 64  # some writers count a header into the size of the data
+MAX_FRAMES = 1 << 48  # more is libsndfile's way to say that it does not know
+BLOCK = 1 << 20  # frames read at once
+CANCELLED = "left and right cancel when they are mixed to mono; export one channel of it"
 
 
 def check_samples(x, name):
@@ -25,31 +36,24 @@ def check_samples(x, name):
 
 
 def open_sound(path):
-    """Open an audio file, with one line about each way in which it may not be one."""
+    """Open an audio file, with one line about each way in which it may not be one.
+
+    Args:
+        path: of the file.
+    Returns:
+        `soundfile.SoundFile`, or `ffmpeg.Sound` where libsndfile does not read the format.
+    Raises:
+        FileNotFoundError, ValueError: one line: which file, what was found, what to do.
+    """
     path = Path(path)
-    try:
-        with path.open("rb") as raw:
-            size = os.fstat(raw.fileno()).st_size
-            rate, n_bytes = _wav_header(raw) if size else (None, None)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise ValueError(f"{path}: is a directory; expected one audio file") from None
-    except PermissionError:
-        raise ValueError(f"{path}: permission denied") from None
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be opened ({error.strerror})") from None
-    if size == 0:
-        raise ValueError(f"{path}: empty file (0 bytes)")
-    if rate == 0:
+    header = _look(path)
+    if header.rate == 0:
         raise ValueError(f"{path}: its header says 0 Hz; export it again with a sample rate")
-    if n_bytes is not None and n_bytes[0] + SLACK_BYTES < n_bytes[1] < UNKNOWN_BYTES:
-        raise ValueError(f"{path}: cut off, holds {n_bytes[0]} of {n_bytes[1]} bytes of audio; copy it again")
-    try:
-        file = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(".")
-        raise ValueError(f"{path}: no audio that can be read ({reason}); use WAV, FLAC, OGG or MP3") from None
+    if header.cut_off:
+        raise ValueError(f"{path}: cut off, holds {header.found} of {header.promised} bytes of audio; copy it again")
+    if header.several:
+        raise ValueError(f"{path}: several WAVs in one; export it again as one")
+    file = _through_libsndfile(path, header)
     if file.frames <= 0 or file.channels > MAX_CHANNELS:
         found = "no samples" if file.frames <= 0 else f"{file.channels} channels (at most {MAX_CHANNELS})"
         file.close()
@@ -57,69 +61,114 @@ def open_sound(path):
     return file
 
 
-def _wav_header(raw):
-    """Rate and (found, promised) bytes of a WAV's audio; libsndfile quietly shortens cut-off files itself."""
-    size = os.fstat(raw.fileno()).st_size
-    rate = None
-    head = raw.read(12)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return None, None
-    while len(chunk := raw.read(8)) == 8:
-        kind, length = struct.unpack("<4sI", chunk)
-        if kind == b"data":
-            return rate, (size - raw.tell(), length)
-        end = raw.tell() + length + length % 2
-        if kind == b"fmt " and len(body := raw.read(8)) == 8:
-            rate = struct.unpack_from("<I", body, 4)[0]
-        raw.seek(end)
-    return rate, None
-
-
-def read_frames(file, path, first, n, exact=True):
-    """Frames [first, first + n) as mono, in blocks, so that a long stereo file is never held twice.
-
-    Fewer than n frames are an error where the length is `exact`, else the end of the file.
-    """
-    mono, block, at = np.empty(n, dtype=np.float32), 1 << 20, 0
+def _look(path):
+    """The header of a file that is there, may be read, holds something and was not cut off."""
     try:
-        file.seek(first)
-        while at < n:
-            frames = file.read(min(block, n - at), dtype="float32", always_2d=True)  # (frames, channels)
-            if len(frames) == 0:
-                break
-            mono[at : at + len(frames)] = frames[:, 0] if file.channels == 1 else frames.mean(axis=1)
-            at += len(frames)
+        if not stat.S_ISREG(path.stat().st_mode):
+            kind = "a directory" if path.is_dir() else "a pipe or a device"
+            raise ValueError(f"{path}: is {kind}; expected one audio file")
+        with path.open("rb") as raw:
+            if not os.fstat(raw.fileno()).st_size:
+                raise ValueError(f"{path}: empty file (0 bytes)")
+            return read_header(raw)
+    except FileNotFoundError:
+        found = f"a link to {os.readlink(path)}, which is not there" if path.is_symlink() else "no such file"
+        raise FileNotFoundError(f"{path}: {found}") from None
+    except PermissionError:
+        raise ValueError(f"{path}: permission denied") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be opened ({error.strerror})") from None
+
+
+def _through_libsndfile(path, header):
+    """Open what libsndfile reads, through ffmpeg what it does not."""
+    source = os.fsencode(path) if os.name == "posix" else str(path)  # in bytes a name need not be UTF-8
+    if header.fmt:
+        with path.open("rb") as raw:
+            source = repaired_wav(raw, header)
+    try:
+        file = soundfile.SoundFile(source)
     except soundfile.LibsndfileError as error:
-        raise _damaged(path, error) from None
-    if at < n and (exact or first == at == 0):
+        return _through_ffmpeg(path, error.error_string.rstrip(".").removeprefix("Error : "))
+    except TypeError:  # a name that ends in .raw: libsndfile asks for what a header would say
+        raise ValueError(f"{path}: raw samples state neither rate nor width; export it as WAV") from None
+    if file.format == "MP3" or header.codec == MP3_IN_WAV:
+        return _whole_mp3(path, file)
+    several = file.format == "OGG" and ogg.holds_several(path)
+    if not several and file.frames < MAX_FRAMES:
+        return file
+    file.close()
+    return _through_ffmpeg(path, "several Ogg files in one" if several else "it does not state its length")
+
+
+def _whole_mp3(path, file):
+    """An open MP3, all of it, from the moment at which its music begins."""
+    frames = mp3_frames(path)
+    if frames is None or (frames.says_all and frames.delay):
+        return file
+    file.close()
+    n = len(frames.places)
+    if frames.stated and n + 1 < frames.stated:
+        raise ValueError(f"{path}: cut off, holds {n} of {frames.stated} frames; copy it again")
+    if frames.torn:
+        warnings.warn(f"{path}: ends inside a frame; was it cut off? What is there is read", stacklevel=5)
+    if not frames.alike:
+        raise ValueError(f"{path}: several MP3s in one, of different rates or channels; export it again as one")
+    return soundfile.SoundFile(mpeg.retagged(path, frames))
+
+
+def mp3_frames(path):
+    """The frames of an MP3, counted once; None where it holds none of layer III."""
+    status = path.stat()
+    return mpeg.frames_of(path, status.st_size, status.st_mtime_ns)
+
+
+def _through_ffmpeg(path, reason):
+    """Open a file that libsndfile does not read, for a reason."""
+    ogg.holds_several(path)
+    if not ffmpeg.find():
+        help = f"ffmpeg may read it: {ffmpeg.EXTRA} brings one"
+        raise ValueError(f"{path}: no audio that can be read ({reason}); use WAV, FLAC, OGG or MP3. {help}")
+    return ffmpeg.Sound(path)
+
+
+def read_frames(file, path, first, n):
+    """Frames [first, first + n) as mono, in blocks, so that a long stereo file is never held twice."""
+    mono, at = np.empty(n, dtype=np.float32), 0
+    for part in _blocks(file, path, first, n):
+        mono[at : at + len(part)] = part[:, 0] if file.channels == 1 else part.mean(axis=1)
+        if file.channels > 1 and cancel(part, mono[at : at + len(part)]):
+            warnings.warn(f"{path}: {CANCELLED}", stacklevel=3)
+        at += len(part)
+    if at < n:
         raise ValueError(f"{path}: cut off, {first + at} of {file.frames} samples can be read; copy it again")
-    check_samples(mono[:at], str(path))
-    return mono[:at]
+    check_samples(mono, str(path))
+    return mono
 
 
-def states_length(file, path):
-    """Whether a file's number of frames is stated, not guessed: an MP3 without a Xing header has none."""
-    if file.format != "MP3":
-        return True
-    with open(path, "rb") as raw:
-        tag = raw.read(10)
-        if tag[:3] == b"ID3":
-            raw.seek(sum(byte << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True)), 1)
-        head = tag + raw.read(4096)
-    return any(name in head for name in (b"Xing", b"Info", b"VBRI"))
+def cancels(path):
+    """Whether anywhere in a file left and right cancel when they are mixed to mono."""
+    with open_sound(path) as file:
+        return file.channels > 1 and any(
+            cancel(part, part.mean(axis=1)) for part in _blocks(file, path, 0, file.frames)
+        )
 
 
-def count_frames(file, path):
-    """Frames of a file that does not state them, by decoding it once."""
-    n, block = 0, 1 << 20
+def _blocks(file, path, first, n):
+    """Frames [first, first + n) of a file just opened, (frames, channels) at a time, as far as they go."""
     try:
-        while frames := len(file.read(block, dtype="float32", always_2d=True)):
-            n += frames
+        if first and file.seekable():
+            file.seek(first)
+            first = 0
+        while n > 0:
+            part = file.read(min(BLOCK, first or n), dtype="float32", always_2d=True)
+            if len(part) == 0:
+                return
+            if first:  # a codec without seeking: what comes before is read as well
+                first -= len(part)
+                continue
+            n -= len(part)
+            yield part
     except soundfile.LibsndfileError as error:
-        raise _damaged(path, error) from None
-    return n
-
-
-def _damaged(path, error):
-    reason = error.error_string.rstrip(".").removeprefix("Error : ")
-    return ValueError(f"{path}: damaged or cut off ({reason}); copy it again")
+        reason = error.error_string.rstrip(".").removeprefix("Error : ")
+        raise ValueError(f"{path}: damaged or cut off ({reason}); copy it again") from None

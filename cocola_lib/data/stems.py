@@ -3,7 +3,7 @@
 A track is a piece of music given as stems; a stem is one instrument's part.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +20,21 @@ class Stem:
         files: summed to make the stem.
         gain: what the sum is multiplied by; prepared stems that would clip are stored more quietly.
         stream: of a container that holds all stems of a track; None for plain audio files.
+        times: how often it is played one after the other; more than once for a loop that is repeated (see `tiled`).
     """
 
     name: str
     files: tuple[Path, ...]
     gain: float = 1.0
     stream: int | None = None
+    times: int = 1
 
     def read(self, rate: int = audio.SAMPLE_RATE, start_s: float = 0.0, duration_s: float | None = None) -> np.ndarray:
         """Read the stem, or a part of it: (N,) float32 mono at `rate` Hz, zeros after its end; see `audio.read`."""
+        if self.times > 1:
+            whole = np.tile(replace(self, times=1).read(rate), self.times)[round(start_s * rate) :]
+            n = len(whole) if duration_s is None else round(duration_s * rate)
+            return np.pad(whole[:n], (0, max(0, n - len(whole))))
         if self.stream is not None:
             return containers.read(self.files[0], self.stream, rate, start_s, duration_s)
         clips = [audio.read(file, rate, start_s, duration_s) for file in self.files]
@@ -45,6 +51,7 @@ class Stem:
         if self.stream is not None:
             return containers.info(self.files[0], self.stream)
         headers = [audio.info(file) for file in self.files]
+        headers = [replace(header, n_samples=header.n_samples * self.times) for header in headers]
         if len({header.sample_rate for header in headers}) > 1:
             rates = sorted({header.sample_rate for header in headers})
             raise ValueError(f"{self.files[0].parent}: files of different sample rates ({rates} Hz) in one stem")
@@ -79,16 +86,23 @@ class Track:
     def stem_names(self) -> tuple[str, ...]:
         return tuple(stem.name for stem in self.stems)
 
-    def read(self, names: tuple[str, ...], start_s: float = 0.0, duration_s: float | None = None) -> np.ndarray:
+    def read(
+        self,
+        names: tuple[str, ...],
+        start_s: float = 0.0,
+        duration_s: float | None = None,
+        rate: int = audio.SAMPLE_RATE,
+    ) -> np.ndarray:
         """Read the sub-mix of the named stems: their plain sum (Eq. 1), not renormalised.
 
         Args:
             names: stems to sum.
             start_s: where the window starts, in seconds.
             duration_s: its length in seconds; None reads to the end of the track.
+            rate: Hz.
 
         Returns:
-            (N,) float32 mono at 16 kHz; zeros after a stem's end.
+            (N,) float32 mono at `rate`; zeros after a stem's end.
 
         Raises:
             ValueError: a name that the track does not have, or a file that cannot be read.
@@ -99,7 +113,17 @@ class Track:
             raise ValueError(f"track {self.id}: no stem {unknown[0]!r}; it has {', '.join(by_name)}")
         if duration_s is None:
             duration_s = self.duration_s - start_s
-        return audio.mix([by_name[name].read(start_s=start_s, duration_s=duration_s) for name in names])
+        return audio.mix([by_name[name].read(rate, start_s, duration_s) for name in names])
+
+
+def tiled(track: Track, loops: dict[str, int]) -> Track:
+    """A track whose shorter loops go on until its end.
+
+    Args:
+        track: as it is stored.
+        loops: stem -> how often it fits into the track.
+    """
+    return replace(track, stems=tuple(replace(stem, times=loops.get(stem.name, 1)) for stem in track.stems))
 
 
 def track_to_row(track: Track, root: Path) -> list:

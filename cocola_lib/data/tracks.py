@@ -9,17 +9,19 @@ import json
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from cocola_lib.data import prepare
+from cocola_lib.data import doubts, prepare
 from cocola_lib.data.adapters import ADAPTERS, OURS, SPLIT_FOLDERS, Adapter
 from cocola_lib.data.stems import Stem, Track, track_from_row, track_to_row
-from cocola_lib.files import data_dir, write_json
+from cocola_lib.files import cached, data_dir, keep, read_json, write_json
 
 MINIATURE = "miniature.json"  # a miniature's manifest, which holds its name
-INDEX_VERSION = 2  # of the cached index: a change of any adapter needs another one
+INDEX_VERSION = 3  # of the cached index: a change of any adapter needs another one
+PLAIN = list(ADAPTERS)[-1]  # the layout of any folder with audio
 DEPTH = 6  # folders below a root that are looked at for changes
 
 
@@ -68,16 +70,19 @@ def find_datasets(data_root: str | Path) -> list[tuple[str, Path]]:
         raise ValueError(f"data_root {root} is one split of {whole[0][0]}; give {root.resolve().parent}")
     found = _recognise(root)
     if not any(home == root for _, home in found):  # a folder of data sets, or one unpacked inside it
-        children = [d for d in sorted(root.iterdir()) if d.is_dir() and not d.name.startswith(".")]
-        found = list(dict.fromkeys([*found, *(pair for child in children for pair in _recognise(child))]))
-    folder = list(ADAPTERS)[-1]
-    if not found and ADAPTERS[folder].home(root):
-        found = [(folder, root)]
+        found = list(dict.fromkeys([*found, *(pair for child in _visible(root) for pair in _recognise(child))]))
+    if not found:  # tracks, or one folder of tracks for each source
+        homes = [root] if ADAPTERS[PLAIN].home(root) else [d for d in _visible(root) if ADAPTERS[PLAIN].home(d)]
+        found = [(PLAIN, home) for home in homes]
     if found:
         return found
     layouts = "; ".join(f"{name}: {adapter.layout}" for name, adapter in ADAPTERS.items())
     shown = ", ".join(entry.name for entry in sorted(root.iterdir())[:4]) or "nothing"
     raise ValueError(f"data_root {root} holds {shown}; expected one of these layouts - {layouts}")
+
+
+def _visible(root: Path) -> list[Path]:
+    return [d for d in sorted(root.iterdir()) if d.is_dir() and not d.name.startswith(".")]
 
 
 def _recognise(root: Path) -> list[tuple[str, Path]]:
@@ -89,15 +94,24 @@ def _recognise(root: Path) -> list[tuple[str, Path]]:
 
 
 def load_tracks(
-    data_root: str | Path, dataset: str | None = None, split: str | None = None, on_error: str = "raise"
+    data_root: str | Path,
+    dataset: str | None = None,
+    split: str | None = None,
+    on_error: str = "raise",
+    keep_unrelated: bool = False,
+    tile_loops: bool = False,
 ) -> list[Track]:
     """Index the tracks at `data_root`, in a fixed order. The index is cached, and made again when a file changed.
 
+    A plain folder is listened to once (see `doubts`), and a warning names what is odd about it.
+
     Args:
-        data_root: a data set, a folder of data sets, or a folder of tracks with stems.
+        data_root: a data set, a folder of data sets, or a folder of tracks with stems, or of such folders.
         dataset: keep this data set only (its display name).
         split: keep "train", "valid" or "test" only.
         on_error: a broken track is "raise": fatal, or "skip": named in a warning and left out.
+        keep_unrelated: keep tracks of plain folders whose stems do not sound together.
+        tile_loops: in plain folders, repeat stems that are a half, a third, ... of their track; else they fall silent.
 
     Raises:
         FileNotFoundError, ValueError: one line that names the folder and says what to do.
@@ -106,7 +120,8 @@ def load_tracks(
         raise ValueError(f"on_error is {on_error!r}; use raise or skip")
     tracks: dict[str, Track] = {}
     for name, root in find_datasets(data_root):
-        for track in _index(name, root, on_error):
+        indexed, found = _index(name, root, on_error)
+        for track in doubts.settle(indexed, found, keep_unrelated, tile_loops):
             if track.id in tracks:
                 places = [str(t.stems[0].files[0].parent) for t in (tracks[track.id], track)]
                 raise ValueError(f"data_root {data_root}: {track.id} is twice in it ({', '.join(places)})")
@@ -120,19 +135,24 @@ def load_tracks(
     return selected
 
 
-def _index(name: str, root: Path, on_error: str) -> list[Track]:
-    """The tracks of one data set, from the cache if no file changed since."""
+def _index(name: str, root: Path, on_error: str) -> tuple[list[Track], dict[str, doubts.Doubts]]:
+    """The tracks of one data set and the doubts about them, from the cache if no file changed since."""
     root = root.absolute()
     mini = _miniature_name(root)
-    key = hashlib.sha256(f"{INDEX_VERSION} {name} {mini} {root}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"{INDEX_VERSION} {name} {mini} ".encode() + os.fsencode(root)).hexdigest()[:24]
     cache, stamp = data_dir() / "index" / f"{key}.json", _stamp(root)
-    try:
-        stored = json.loads(cache.read_text(encoding="utf-8"))
-        if stored["stamp"] == stamp:
-            return [track_from_row(row, root) for row in stored["tracks"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # no cache yet, or not one of ours
+
+    def read(path: Path) -> tuple[list[Track], dict[str, doubts.Doubts]] | None:
+        stored = read_json(path)
+        if stored["stamp"] != stamp:
+            return None
+        known = {id: doubts.Doubts(**doubt) for id, doubt in stored["doubts"].items()}
+        return [track_from_row(row, root) for row in stored["tracks"]], known
+
+    if (known := cached(cache, read)) is not None:
+        return known
     tracks, broken = prepare.read_tracks(root) if name == prepare.NAME else _read_tracks(ADAPTERS[name], root, mini)
+    found = doubts.listen(tracks) if name == PLAIN and not mini else {}
     if broken and on_error == "raise":
         more = f" (and {len(broken) - 1} more broken tracks)" if len(broken) > 1 else ""
         raise type(broken[0])(f"{broken[0]}{more}")
@@ -140,8 +160,13 @@ def _index(name: str, root: Path, on_error: str) -> list[Track]:
         warnings.warn(f"{len(broken)} tracks left out: {'; '.join(map(str, broken[:5]))}", stacklevel=3)
     elif tracks:
         rows = [track_to_row(track, root) for track in tracks]
-        write_json(cache, {"stamp": stamp, "tracks": rows}, indent=None)
-    return tracks
+        described = {id: asdict(doubt) for id, doubt in found.items()}
+        keep(
+            cache,
+            {"stamp": stamp, "tracks": rows, "doubts": described},
+            lambda path, value: write_json(path, value, None),
+        )
+    return tracks, found
 
 
 def _read_tracks(adapter: Adapter, root: Path, mini: str | None) -> tuple[list[Track], list[Exception]]:
@@ -185,7 +210,7 @@ def _stamp(root: Path) -> str:
                 else:
                     # a link to nowhere has no target to stat; whether it matters, the adapter will say
                     status = entry.stat(follow_symlinks=os.path.exists(entry.path))
-                    digest.update(f"{entry.path} {status.st_size} {status.st_mtime_ns}\n".encode())
+                    digest.update(os.fsencode(entry.path) + f" {status.st_size} {status.st_mtime_ns}\n".encode())
 
     walk(str(root), 0)
     return digest.hexdigest()[:32]

@@ -35,7 +35,7 @@ class Workspace:
         self.bin_edges = mirrored(self.n_bins, HALF, f + HALF - self.n_bins) + HALF
 
 
-def hps_mel_power(waveforms, window, n_fft, hop, filters, n_threads=1):
+def hps_mel_power(waveforms, window, n_fft, hop, filters, n_threads=1, edges="constant"):
     """Mel power of the harmonic and of the percussive part (librosa's hpss, power 2, margin 1).
 
     Args:
@@ -43,6 +43,7 @@ def hps_mel_power(waveforms, window, n_fft, hop, filters, n_threads=1):
         window: (W,) float64, centred in n_fft samples.
         filters: (M, F) float32 mel filters.
         n_threads: clips worked on at once; the threads end with the call, so that a later fork is safe.
+        edges: what is before and after a clip: "constant": zeros; "reflect": the clip mirrored.
     Returns:
         (B, 2, M, T) float32.
     """
@@ -52,7 +53,7 @@ def hps_mel_power(waveforms, window, n_fft, hop, filters, n_threads=1):
     def work(start):
         space = _workspace(waveforms.shape[1], n_fft, len(window), hop, len(filters))
         for i in range(start, len(waveforms), n_threads):
-            _magnitudes(waveforms[i], window, hop, space)
+            _magnitudes(np.pad(waveforms[i], len(window) // 2, edges), window, hop, space)
             _separate(space)
             _mel(space.by_bin, space.harmonic, space.percussive, filters, first, last, space.bands)
             out[i] = space.bands[:, :, : space.n_frames]
@@ -86,10 +87,9 @@ def _support(filters):
     return first, last
 
 
-def _magnitudes(waveform, window, hop, space):
-    """Centred, zero-padded STFT in double, as librosa computes it -> space.by_time, edges mirrored."""
-    width = len(window)
-    space.samples[width // 2 : width // 2 + len(waveform)] = waveform
+def _magnitudes(padded, window, hop, space):
+    """Centred STFT in double, as librosa computes it, of a padded clip -> space.by_time, edges mirrored."""
+    space.samples[: len(padded)] = padded
     for start in range(0, space.n_frames, BLOCK):
         n = min(BLOCK, space.n_frames - start)
         # the window sits at the frame's beginning, not in its middle: magnitudes do not care

@@ -20,7 +20,7 @@ from cocola_lib.data.audio import SAMPLE_RATE, WINDOW_S
 from cocola_lib.data.miniatures import excerpts
 from cocola_lib.data.stem_classes import is_pitched
 from cocola_lib.data.tracks import Track
-from cocola_lib.files import data_dir, whole
+from cocola_lib.files import cached, data_dir, keep
 from cocola_lib.sampling import PairSpec, WindowSampler
 
 VERSION = 3  # of what is kept on disk
@@ -137,13 +137,15 @@ def make_probes(tracks: Sequence[Track], specs: Sequence[PairSpec], changes: Seq
         list of `Probe`, in the order of `specs`.
     """
     by_id = {track.id: track for track in tracks}
+    made = {}
     missing = [s for s in specs if not _cache_path(by_id[s.track_id], s, changes).is_file()]
     if missing:
         import joblib
 
-        work = (joblib.delayed(_render_to_cache)(by_id[s.track_id], s, tuple(changes)) for s in missing)
-        joblib.Parallel(n_jobs=min(jobs or os.cpu_count() or 1, len(missing)))(work)
-    return [_read_cached(by_id[s.track_id], s, changes) for s in specs]
+        work = (joblib.delayed(_samples)(by_id[s.track_id], s, tuple(changes)) for s in missing)
+        rendered = joblib.Parallel(n_jobs=min(jobs or os.cpu_count() or 1, len(missing)))(work)
+        made = dict(zip(missing, rendered, strict=True))
+    return [_probe(s, changes, made.get(s) or _samples(by_id[s.track_id], s, changes)) for s in specs]
 
 
 def _cache_path(track: Track, spec: PairSpec, changes: Sequence[str]) -> Path:
@@ -153,21 +155,27 @@ def _cache_path(track: Track, spec: PairSpec, changes: Sequence[str]) -> Path:
     return data_dir() / "probes" / f"{key}.npz"
 
 
-def _read_cached(track: Track, spec: PairSpec, changes: Sequence[str]) -> Probe:
-    path = _cache_path(track, spec, changes)
-    with np.load(path) as stored:
-        clips = {name: stored[name].astype(np.float32) * stored["scale"] for name in stored.files if name != "scale"}
+def _probe(spec: PairSpec, changes: Sequence[str], samples: dict[str, np.ndarray]) -> Probe:
+    clips = {name: x.astype(np.float32) * samples["scale"] for name, x in samples.items() if name != "scale"}
     keys = [(change, dose) for change in changes for dose in DOSES[change]]
     return Probe(spec, clips["anchor"], clips["truth"], {key: clips[f"{key[0]} {key[1]}"] for key in keys})
 
 
-def _render_to_cache(track: Track, spec: PairSpec, changes: Sequence[str]) -> None:
-    """Render one pair's probes and keep them as 16-bit samples, under a temporary name first."""
+def _samples(track: Track, spec: PairSpec, changes: Sequence[str]) -> dict[str, np.ndarray]:
+    """One pair's probes as 16-bit samples and their scale, from the cache if they are there."""
+
+    def read(path: Path) -> dict[str, np.ndarray]:
+        with np.load(path) as stored:
+            return dict(stored)
+
+    path = _cache_path(track, spec, changes)
+    if samples := cached(path, read):
+        return samples
     clips = _render(track, spec, changes)
     scale = np.float32(max(1.0, max(float(np.abs(x).max()) for x in clips.values())) / 32767)
-    path = _cache_path(track, spec, changes)
-    with whole(path) as temporary:
-        np.savez(temporary, scale=scale, **{name: np.round(x / scale).astype(np.int16) for name, x in clips.items()})
+    samples = {"scale": scale} | {name: np.round(x / scale).astype(np.int16) for name, x in clips.items()}
+    keep(path, samples, lambda path, samples: np.savez(path, **samples))
+    return samples
 
 
 def _render(track: Track, spec: PairSpec, changes: Sequence[str]) -> dict[str, np.ndarray]:

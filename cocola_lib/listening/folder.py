@@ -4,6 +4,7 @@
     <study>/manifest.csv      the rated stimuli in the layout of `cocola_lib.accompaniment.systems`, to score them
     <study>/audio/*.flac      conditioning, answers, and the mixes that are heard
     <study>/answers.sqlite    the answers, see `store`
+    <study>/README.txt        what to keep and what to copy
 
 `study.json` is written last: a folder that has one is complete.
 """
@@ -19,6 +20,13 @@ import pandas as pd
 from cocola_lib.listening import design, stimuli
 
 FORMAT = "cocola-listening-1"
+README = """A listening test. Keep this folder as it is: answers belong to exactly these sounds.
+
+answers.sqlite   every answer, at any moment, also while the test is served; to have a backup, copy this file
+study.json       which sound is what; without it the answers cannot be read
+audio/           what listeners hear
+ratings.csv      what `cocola listen export` writes: one row per rating, for notebook 07
+"""
 LABELS = ("not at all", "hardly", "partly", "mostly", "completely")  # the written anchors of the five steps
 ATTENTION, LOW, HIGH, TRAINING = "(attention)", "(low anchor)", "(high anchor)", "(training)"  # never rated systems
 

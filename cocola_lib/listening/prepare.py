@@ -12,10 +12,10 @@ import pandas as pd
 from cocola_lib.data import audio, miniatures
 from cocola_lib.data.stems import Track
 from cocola_lib.data.tracks import data_hash
-from cocola_lib.files import write_csv, write_json
+from cocola_lib.files import write_csv, write_json, write_text
 from cocola_lib.listening import stimuli
 from cocola_lib.listening.design import Deal
-from cocola_lib.listening.folder import ATTENTION, FORMAT, HIGH, LOW, TRAINING, Settings, Study
+from cocola_lib.listening.folder import ATTENTION, FORMAT, HIGH, LOW, README, TRAINING, Settings, Study
 from cocola_lib.listening.stimuli import Item
 from cocola_lib.listening.store import Store
 from cocola_lib.models.provenance import provenance
@@ -57,6 +57,7 @@ def prepare(
     Deal(n_rated, len(names), min(settings.pages, n_rated), settings.per_page or 1)  # refuses what cannot be met
     (folder / "study.json").unlink(missing_ok=True)
     rows = _write(folder, items, names, settings)
+    write_text(folder / "README.txt", README)
     content = {"format": FORMAT, "settings": asdict(settings), "systems": names, "source": source}
     content |= {"provenance": provenance or {}, "stimuli": rows}
     write_json(folder / "study.json", content, indent=1)

@@ -2,7 +2,7 @@
 
 A rating is one row, appended and never changed: a listener who thinks again adds another row, and the last one counts.
 Each row is a transaction of its own, written ahead and flushed to the disk (WAL, synchronous = FULL) before the call
-returns.
+returns, and then moved from the log into the file: whoever copies the file has every answer.
 """
 
 import sqlite3
@@ -32,6 +32,7 @@ CREATE TABLE answers (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, stimulus TEXT NOT NULL, rating INTEGER NOT NULL,
     time TEXT NOT NULL, FOREIGN KEY (name, stimulus) REFERENCES pages(name, stimulus));
 """
+CANNOT_WRITE = tuple(f"SQLITE_{name}" for name in ("READONLY", "CANTOPEN", "PERM", "FULL", "IOERR", "BUSY"))
 LAST = "SELECT max(id) FROM answers GROUP BY name, stimulus"
 
 
@@ -54,6 +55,7 @@ class Store:
 
     Raises:
         ValueError: the file is damaged, is no file of answers, or belongs to another study; one line says so.
+        OSError: the file or its folder cannot be written.
     """
 
     def __init__(self, study: Study, path: str | Path | None = None):
@@ -63,6 +65,8 @@ class Store:
             self._db = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
             self._open()
         except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorname", "").startswith(CANNOT_WRITE):
+                raise OSError(f"{self.path}: cannot be written ({error}); make room, or allow it") from None
             raise ValueError(
                 f"{self.path}: cannot be read as a file of answers ({error}); move it away, keep it, and start again"
             ) from None
@@ -223,6 +227,7 @@ class _Transaction:
 
     def __exit__(self, kind, *_) -> None:
         self.db.execute("ROLLBACK" if kind else "COMMIT")
+        self.db.execute("PRAGMA wal_checkpoint(PASSIVE)")  # waits for nobody
 
 
 def _now() -> str:

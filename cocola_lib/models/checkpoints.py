@@ -11,11 +11,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from cocola_lib.encoder import Cocola, ModelConfig
-from cocola_lib.files import whole_folder, write_json
+from cocola_lib.files import whole, whole_folder, write_json
 from cocola_lib.models.control import ChromaOnsets
 from cocola_lib.models.formats import CONFIG, FORMAT, VERSION, WEIGHTS, checkpoint_hash, fit, locate
 from cocola_lib.models.fused import Fused
 from cocola_lib.models.official import load_official
+from cocola_lib.models.phalar import Phalar, PhalarConfig
 
 
 def save(folder, model, training=None, calibration=None, provenance=None):
@@ -23,7 +24,7 @@ def save(folder, model, training=None, calibration=None, provenance=None):
 
     Args:
         folder: path to write; an older checkpoint there is replaced.
-        model: Cocola.
+        model: Cocola or Phalar.
         training, calibration: dicts for JSON, or None.
         provenance: dict for JSON: where the weights come from.
     Returns:
@@ -33,7 +34,7 @@ def save(folder, model, training=None, calibration=None, provenance=None):
         OSError: a full disk, for one.
     """
     folder = Path(folder)
-    if not isinstance(model, Cocola):
+    if not isinstance(model, Cocola | Phalar):
         raise ValueError(f"{folder}: {type(model).__name__} has no weights of its own to write; use it by its name")
     if folder.exists() and not _is_replaceable(folder):
         raise ValueError(f"{folder}: exists and is no cocola_lib checkpoint; choose another path")
@@ -48,7 +49,8 @@ def save(folder, model, training=None, calibration=None, provenance=None):
     try:
         with whole_folder(folder) as temporary:
             state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-            save_file(state, temporary / WEIGHTS)
+            with whole(temporary / WEIGHTS) as file:
+                save_file(state, file)
             write_json(temporary / CONFIG, config)
     except (SafetensorError, OSError) as error:
         raise OSError(f"{folder}: cannot be written ({error}); what was there before is whole, make room") from None
@@ -60,10 +62,10 @@ def load(path):
 
     Args:
         path: a folder written by `save`, the name of a model in the package (see `locate`), or a released Lightning
-            .ckpt (tensors only; nothing in it runs).
+            .ckpt of COCOLA or PHALAR (tensors only; nothing in it runs).
     Returns:
         (model, config): Cocola in eval mode on the CPU (`ChromaOnsets` for the control, `Fused` where features are
-        measured beside what is learnt), and the checkpoint's config dict.
+        measured beside what is learnt, `Phalar`), and the checkpoint's config dict.
     Raises:
         FileNotFoundError, ValueError: one line: which file, what was found, what to do.
     """
@@ -100,12 +102,15 @@ def _fused(path, settings):
         raise ValueError(f"{path / CONFIG}: {error}") from None
 
 
-def _ours(path, settings):
-    """A `Cocola`, its weights beside it."""
+def _weights(path, settings):
+    """A `Cocola` or a `Phalar`, its weights beside it."""
     try:
-        model = Cocola(ModelConfig.from_dict(settings))
+        ours = "symmetric" not in settings
+        model = Cocola(ModelConfig.from_dict(settings)) if ours else Phalar(PhalarConfig(**settings))
         state = load_file(path / WEIGHTS)
-    except FileNotFoundError:
+    except FileNotFoundError:  # safetensors' word for a file that it may not open, too
+        if (path / WEIGHTS).exists():
+            raise ValueError(f"{path / WEIGHTS}: cannot be read (permission denied)") from None
         raise FileNotFoundError(f"{path}: has no {WEIGHTS}; the checkpoint is incomplete") from None
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path / WEIGHTS}: cannot be read ({error}); cut off or damaged, copy it again") from None
@@ -114,7 +119,8 @@ def _ours(path, settings):
     return fit(model, state, path / WEIGHTS).eval()
 
 
-OPEN = {"spread": _control, "learnt": _fused, "backbone": _ours}  # a setting that only this kind has -> how it opens
+# a setting that only this kind has -> how it opens
+OPEN = {"spread": _control, "learnt": _fused, "backbone": _weights, "symmetric": _weights}
 
 
 def read_config(folder):
@@ -124,7 +130,7 @@ def read_config(folder):
         raise FileNotFoundError(f"{folder}: a folder without {CONFIG} is no checkpoint; give one that `save` wrote")
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{file}: not JSON ({error})") from None
     except OSError as error:
         raise ValueError(f"{file}: cannot be read ({error.strerror})") from None

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cocola_lib.encoder import POOLINGS
+from cocola_lib.encoder import POOLINGS, AverageHead, pooled_backbone
 from cocola_lib.models.backbones import backbone_in_time
 
 
@@ -142,6 +142,18 @@ class MusicalHead(nn.Module):
         return torch.cat([(part.unflatten(1, (-1, len(b))) @ b).flatten(1) for part, b in parts], dim=1)
 
 
+class MlpHead(AverageHead):
+    """The head of the COCOLA that PHALAR was compared with: two layers and a BatchNorm where the paper has one."""
+
+    def __init__(self, width, config):
+        super().__init__(width, config)
+        d = config.embedding_dim
+        self.projection = nn.Sequential(nn.Linear(width, d), nn.BatchNorm1d(d), nn.SiLU(), nn.Linear(d, d))
+
+    def start_from(self, pooled):
+        """Nothing to do: BatchNorm sees to it."""
+
+
 def _fit(x, steps):
     """(B, d, T) -> (B, d, steps): averaged if there are more steps than that, otherwise filled up with zeros."""
     return F.adaptive_avg_pool1d(x, steps) if x.shape[2] > steps else F.pad(x, (0, steps - x.shape[2]))
@@ -152,4 +164,8 @@ def _soft_unit(x):
     return x * (x.square().sum(dim=1, keepdim=True) + 1).rsqrt()
 
 
-POOLINGS |= {"time": (backbone_in_time, TimeHead), "musical": (backbone_in_time, MusicalHead)}
+POOLINGS |= {
+    "mlp": (pooled_backbone, MlpHead),
+    "time": (backbone_in_time, TimeHead),
+    "musical": (backbone_in_time, MusicalHead),
+}

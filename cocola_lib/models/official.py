@@ -1,4 +1,4 @@
-"""The released checkpoints: Lightning files of another code base, from which only tensors are taken.
+"""The released checkpoints: Lightning files of other code bases, from which only tensors are taken.
 
 A pickle is a program. `torch.load(weights_only=True)` runs only what tensors need, and every other name in the file
 (Enum members of a missing module, or something hostile) is replaced by an inert stand-in that is never looked up.
@@ -6,6 +6,7 @@ A pickle is a program. `torch.load(weights_only=True)` runs only what tensors ne
 
 import pickle
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,32 +14,82 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from cocola_lib.encoder import Cocola, ModelConfig
 from cocola_lib.models.formats import FORMAT, VERSION, checkpoint_hash, fit
+from cocola_lib.models.phalar import PHALAR_STEM, load_phalar
 
-BACKBONE = "encoder.encoder.model.0."  # the released names of the encoder's weights start so
 INPUT_TYPES = {"double_channel_harmonic_percussive": "hps", "single_channel_mel_spectrogram": "mel_htk"}
 GETATTR = ("builtins.getattr", "__builtin__.getattr")
+STEM = "_conv_stem.weight"  # an EfficientNet's first weight: what stands before it begins all its names
+
+
+@dataclass(frozen=True)
+class Released:
+    """A published form of COCOLA.
+
+    Attributes:
+        heads: the names of its modules above the backbone -> ours; the first one ends the projection.
+        features: channels of its input -> our front end.
+        pooling: our head.
+    """
+
+    heads: dict[str, str]
+    features: dict[int, str]
+    pooling: str
+
+
+RELEASED = (
+    Released(  # by the paper's authors
+        {"encoder.projection": "head.projection", "layer_norm": "head.norm"},
+        {2: "hps", 1: "mel_htk"},
+        "average",
+    ),
+    Released(  # by PHALAR's, who trained it again
+        {
+            "encoder.mlp.3": "head.projection.3",
+            "encoder.mlp.1": "head.projection.1",
+            "encoder.mlp.0": "head.projection.0",
+            "similarity.layer_norm": "head.norm",
+        },
+        {2: "hps_reflect"},
+        "mlp",
+    ),
+)
 
 
 def load_official(path):
-    """Read a released Lightning checkpoint.
+    """Read a released Lightning checkpoint: of COCOLA, by the paper's authors or PHALAR's, or of PHALAR.
 
     Args:
         path: the .ckpt file.
     Returns:
-        (model, config) as `checkpoints.load` gives them, the front end told from the file.
+        (model, config) as `checkpoints.load` gives them, the kind of model told from the file.
     Raises:
         ValueError: one line: the file is no such checkpoint, is cut off, or holds another model.
     """
     path = Path(path)
     contents = read_lightning(path)
     state, hyper = contents["state_dict"], contents.get("hyper_parameters")
-    hyper = hyper if isinstance(hyper, dict) else {}
-    stem, projection = state.get(f"{BACKBONE}_conv_stem.weight"), state.get("encoder.projection.weight")
-    if stem is None or projection is None or stem.ndim != 4 or projection.ndim != 2:
+    hyper = {str(k): _plain(v) for k, v in hyper.items()} if isinstance(hyper, dict) else {}
+    model = load_phalar(path, state, hyper) if PHALAR_STEM in state else _load_cocola(path, state, hyper)
+    provenance = {
+        "source": path.name,
+        "source_hash": checkpoint_hash(path),
+        "lightning": _plain(contents.get("pytorch-lightning_version")),
+        "hyper_parameters": hyper,
+    }
+    whole = {"format": FORMAT, "version": VERSION, "model": model.config.to_dict()}
+    return model.eval(), whole | {"training": None, "calibration": None, "provenance": provenance}
+
+
+def _load_cocola(path, state, hyper):
+    """One of `RELEASED`, with these weights."""
+    stem = next((name for name in state if name.endswith(STEM) and state[name].ndim == 4), None)
+    kinds = (kind for kind in RELEASED if getattr(state.get(f"{next(iter(kind.heads))}.weight"), "ndim", 0) == 2)
+    if stem is None or (released := next(kinds, None)) is None:
         raise ValueError(f"{path}: a checkpoint of another model (no COCOLA encoder among its {len(state)} tensors)")
     config = ModelConfig(
-        features=_front_end(path, stem.shape[1], hyper.get("input_type")),
-        embedding_dim=projection.shape[0],
+        features=_front_end(path, released, state[stem].shape[1], hyper.get("input_type")),
+        pooling=released.pooling,
+        embedding_dim=len(state[f"{next(iter(released.heads))}.weight"]),
         input_offset_db=0.0,
         input_scale_db=1.0,
         padding="static224",
@@ -47,21 +98,13 @@ def load_official(path):
         initial_w="normal",
     )
     model = Cocola(config)
-    names = timm_names(model)
+    names = our_names(model, stem.removesuffix(STEM), released)
     unknown = {name: name for name in state if name not in names}  # left as they are, for the error message
-    fit(model, {(names | unknown)[name]: tensor for name, tensor in state.items()}, path)
-    provenance = {
-        "source": path.name,
-        "source_hash": checkpoint_hash(path),
-        "lightning": _plain(contents.get("pytorch-lightning_version")),
-        "hyper_parameters": {str(k): _plain(v) for k, v in hyper.items()},
-    }
-    whole = {"format": FORMAT, "version": VERSION, "model": config.to_dict()}
-    return model.eval(), whole | {"training": None, "calibration": None, "provenance": provenance}
+    return fit(model, {(names | unknown)[name]: tensor for name, tensor in state.items()}, path)
 
 
-def timm_names(model):
-    """Released name -> our name, for every weight of the model."""
+def our_names(model, backbone, released):
+    """Released name -> our name, for every weight of the model; `backbone` begins the names of the encoder's."""
     modules = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
     n = 0
     for s, stage in enumerate(model.backbone.blocks):
@@ -75,14 +118,13 @@ def timm_names(model):
                 parts |= {"_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
             modules |= {f"_blocks.{n}.{theirs}": f"blocks.{s}.{b}.{ours}" for theirs, ours in parts.items()}
             n += 1
-    pairs = [(BACKBONE + theirs, "backbone." + ours) for theirs, ours in modules.items()]
-    pairs += [("encoder.projection", "head.projection"), ("layer_norm", "head.norm")]
-    ours_to_theirs = {ours: theirs for theirs, ours in pairs}
+    theirs_of = {f"backbone.{ours}": backbone + theirs for theirs, ours in modules.items()}
+    theirs_of |= {ours: theirs for theirs, ours in released.heads.items()}
     names = {"similarity.w": "head.weight"}
     for name in model.state_dict():
         module, _, kind = name.rpartition(".")
-        if module in ours_to_theirs:
-            names[f"{ours_to_theirs[module]}.{kind}"] = name
+        if module in theirs_of:
+            names[f"{theirs_of[module]}.{kind}"] = name
     return names
 
 
@@ -133,15 +175,14 @@ def _member(_, name):
     return _Inert(str(name).lower())
 
 
-def _front_end(path, n_channels, input_type):
-    arguments = getattr(input_type, "arguments", (input_type,))
-    stated = arguments[0] if arguments and isinstance(arguments[0], str) else None
-    expected = {2: "hps", 1: "mel_htk"}.get(n_channels)
-    if expected is None or (stated is not None and INPUT_TYPES.get(stated) != expected):
+def _front_end(path, released, n_channels, stated):
+    """Our front end for that many channels, unless the file states another."""
+    found = released.features.get(n_channels)
+    if found is None or (stated is not None and INPUT_TYPES.get(stated) != found.removesuffix("_reflect")):
         raise ValueError(
             f"{path}: input {stated or 'unknown'} with {n_channels} channels; ours are {', '.join(INPUT_TYPES)}"
         )
-    return expected
+    return found
 
 
 def _plain(value):

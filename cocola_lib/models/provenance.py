@@ -21,7 +21,7 @@ def provenance(tracks: list[Track], seed: int, checkpoint: str | Path | None = N
     """What a number needs to be made again: code, data, seed, weights, versions, machine and command."""
     return {
         "command": os.environ.get("COCOLA_COMMAND") or _command(),
-        "git_commit": _git("rev-parse", "HEAD") or None,
+        "git_commit": _git("rev-parse", "HEAD") or "unknown",
         "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!outputs")),
         "seed": seed,
         "checkpoint": checkpoint_hash(checkpoint) if checkpoint else None,
@@ -40,7 +40,11 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(REPO), *arguments], capture_output=True, text=True, check=False)
+    """What git says of the clone; "" where there is no clone, or no git."""
+    try:
+        done = subprocess.run(["git", "-C", str(REPO), *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
     return done.stdout.strip()
 
 

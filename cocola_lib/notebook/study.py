@@ -1,6 +1,7 @@
 """The study: every notebook in order through papermill, and the summary that `make run` prints."""
 
 import ast
+import logging
 import os
 import shlex
 import sys
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cocola_lib.data.miniatures import open_tracks
-from cocola_lib.files import REPO, read_json
+from cocola_lib.files import REPO, locked, read_json, writing
 from cocola_lib.training.profiles import Profile
 
 NOTEBOOKS = REPO / "notebooks"
@@ -52,8 +53,8 @@ def run_notebooks(
         only: prefixes of the notebooks to run, e.g. ["00", "03"]; all by default.
 
     Raises:
-        ValueError, FileNotFoundError: bad data, or a parameter or notebook that does not exist.
-        NotebookFailed: a notebook stopped.
+        ValueError, FileNotFoundError: bad data, or a parameter or notebook that does not exist; another run there.
+        NotebookFailed: a notebook stopped, its kernel died, or a cell took longer than the profile's `cell_minutes`.
     """
     paths = find_notebooks(only)
     given = {"profile": profile.name, "seed": seed, "run_dir": _seen_from_notebooks(run_dir)} | _typed(settings or {})
@@ -64,10 +65,11 @@ def run_notebooks(
     run_dir.mkdir(parents=True, exist_ok=True)
     os.environ["COCOLA_COMMAND"] = shlex.join(["cocola", *sys.argv[1:]])  # for the provenance, inside the kernels
     executed = []
-    for path in paths:
-        print(f"{path.stem} ...", end=" ", flush=True)
-        executed.append(_execute(path, run_dir, parameters[path]))
-        print(f"{executed[-1].seconds:.0f} s", flush=True)
+    with locked(run_dir / ".lock", f"{run_dir}: another run is writing there; wait for it, or give another run_dir"):
+        for path in paths:
+            print(f"{path.stem} ...", end=" ", flush=True)
+            executed.append(_execute(path, run_dir, parameters[path], profile.cell_minutes))
+            print(f"{executed[-1].seconds:.0f} s", flush=True)
     return executed
 
 
@@ -133,29 +135,47 @@ def _from_anywhere(text: str) -> str | None:
     return ",".join(_from_anywhere(part) or "" for part in text.split(",")) if "," in text else text
 
 
-def _execute(path: Path, run_dir: Path, parameters: dict) -> Executed:
-    """Execute one notebook; the result takes its name only when it is complete."""
+def _execute(path: Path, run_dir: Path, parameters: dict, minutes: float) -> Executed:
+    """Execute one notebook; the result takes its name only when it is complete, and another one if it never is."""
     import papermill
+    from nbclient.exceptions import CellTimeoutError
 
     started = time.monotonic()
     temporary, failed = run_dir / f".{path.name}", run_dir / f"{path.stem}.failed.ipynb"
     failed.unlink(missing_ok=True)
     try:
-        papermill.execute_notebook(
-            str(path),
-            str(temporary),
-            parameters=parameters,
-            cwd=str(path.parent),
-            progress_bar=False,
-            coalesce_streams=True,  # of a progress bar, the last state is kept
-            extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
-        )
+        with writing(run_dir / path.name):
+            _papermill(path, temporary, parameters, minutes)
+        temporary.replace(run_dir / path.name)
+        return Executed(path.stem, time.monotonic() - started)
     except papermill.PapermillExecutionError as error:
-        temporary.replace(failed)
-        raise NotebookFailed(f"{path.stem}: {error.ename}: {error.evalue} (as far as it came: {failed})") from None
-    _forget_paths(temporary, path)
-    temporary.replace(run_dir / path.name)
-    return Executed(path.stem, time.monotonic() - started)
+        reason = f"{error.ename}: {error.evalue}"
+    except CellTimeoutError:
+        reason = f"a cell took more than {minutes:g} minutes; --cell-minutes gives it more"
+    except RuntimeError as error:  # of nbclient and jupyter_client
+        reason = f"{error}; if memory ran out, close other programs or choose a smaller profile"
+    finally:
+        if temporary.exists():
+            temporary.replace(failed)
+    raise NotebookFailed(f"{path.stem}: {reason} (as far as it came: {failed})")
+
+
+def _papermill(path: Path, out: Path, parameters: dict, minutes: float) -> None:
+    """Execute one notebook into another file; a cell may take so many minutes."""
+    import papermill
+
+    logging.getLogger("papermill").addHandler(logging.NullHandler())  # what it says is raised as well
+    papermill.execute_notebook(
+        str(path),
+        str(out),
+        parameters=parameters,
+        cwd=str(path.parent),
+        progress_bar=False,
+        execution_timeout=max(1, round(60 * minutes)),
+        coalesce_streams=True,  # of a progress bar, the last state is kept
+        extra_arguments=["--IPKernelApp.log_level=50"],  # what goes wrong in a cell is raised here
+    )
+    _forget_paths(out, path)
 
 
 def _forget_paths(executed: Path, source: Path) -> None:

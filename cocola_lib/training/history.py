@@ -1,11 +1,14 @@
 """The log of a run: one row per step and per validation, written as it goes."""
 
 import csv
+import io
 import time
 from pathlib import Path
 
 import pandas as pd
 from lightning.pytorch.callbacks import Callback
+
+from cocola_lib.files import write_csv, writing
 
 COLUMNS = ("step", "minutes", "split", "loss", "accuracy", "low", "high", "k")
 
@@ -27,8 +30,7 @@ class History(Callback):
             rows = read_history(self.path).query("step <= @trainer.global_step")
         self.started = time.monotonic() - (60 * rows["minutes"].iloc[-1] if len(rows) else 0.0)
         if trainer.is_global_zero:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            rows.to_csv(self.path, index=False)
+            write_csv(self.path, rows)
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         metrics = trainer.callback_metrics
@@ -43,10 +45,11 @@ class History(Callback):
             return
         minutes = round((time.monotonic() - self.started) / 60, 4)
         numbers = [value if isinstance(value, str) else float(value) for value in values]
-        with open(self.path, "a", newline="", encoding="utf-8") as stream:
+        with writing(self.path), open(self.path, "a", newline="", encoding="utf-8") as stream:
             csv.writer(stream).writerow([trainer.global_step, minutes, split, *numbers])
 
 
 def read_history(path: str | Path) -> pd.DataFrame:
-    """A run's log as a tidy frame, see `History`."""
-    return pd.read_csv(path)
+    """A run's log as a tidy frame, see `History`; a last row that a kill or a full disk cut off is left out."""
+    rows = Path(path).read_text(encoding="utf-8")
+    return pd.read_csv(io.StringIO(rows[: rows.rfind("\n") + 1]))

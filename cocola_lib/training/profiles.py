@@ -20,6 +20,7 @@ class Profile:
         n_test_pairs: frozen test pairs per data set, at most.
         small_pairs: pairs that a small model hears (`small_models`, and the loops of notebook 02).
         training: the settings of a run.
+        cell_minutes: after which a cell of a notebook counts as hung.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Profile:
     n_test_pairs: int
     small_pairs: int
     training: TrainSettings
+    cell_minutes: float
 
     def settings(self, **changes) -> TrainSettings:
         """The settings of a run with changes; a change of None keeps the profile's value."""
@@ -42,9 +44,9 @@ _FULL = TrainSettings(
 PROFILES = {
     p.name: p
     for p in (
-        Profile("smoke", "tiny", "b0-time", n_test_pairs=24, small_pairs=24, training=_SMOKE),
-        Profile("quick", "small", "b0-time", n_test_pairs=128, small_pairs=480, training=_QUICK),
-        Profile("full", "large", "hps-all", n_test_pairs=2048, small_pairs=9600, training=_FULL),
+        Profile("smoke", "tiny", "b0-time", n_test_pairs=24, small_pairs=24, training=_SMOKE, cell_minutes=20),
+        Profile("quick", "small", "b0-time", n_test_pairs=128, small_pairs=480, training=_QUICK, cell_minutes=120),
+        Profile("full", "large", "hps-all", n_test_pairs=2048, small_pairs=9600, training=_FULL, cell_minutes=20_160),
     )
 }
 

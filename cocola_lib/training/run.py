@@ -3,6 +3,7 @@
 Notebook 02 writes the loop out by hand and then calls this; `cocola train` is the same from the command line.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from cocola_lib.data.stems import Track
 from cocola_lib.encoder import Cocola
+from cocola_lib.files import locked
 from cocola_lib.models import calibration, checkpoints
 from cocola_lib.models.provenance import provenance
 from cocola_lib.scoring import Scorer
@@ -25,7 +27,7 @@ from cocola_lib.training.progress import ShowProgress, quiet_lightning
 from cocola_lib.training.recipes import Recipe
 from cocola_lib.training.settings import TrainSettings
 from cocola_lib.training.start import data_dependent_start
-from cocola_lib.training.states import BEST, FOLDER, LAST, WholeFiles, state_to_continue
+from cocola_lib.training.states import BEST, CHECKPOINT, FOLDER, LAST, WholeFiles, state_to_continue
 from cocola_lib.training.training_data import TrainingData
 
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}  # -> Lightning's names
@@ -57,25 +59,24 @@ def train(
     """Train a model on the "train" tracks, watch the "valid" tracks, keep the best and the last.
 
     Args:
-        recipe: the model, its data sets and its pairs.
-        settings: the run.
+        recipe, settings: the model, its data sets and its pairs; the run.
         tracks: with their splits; those of MUSDB18-HQ are held out, as in the paper.
         run_dir: gets `checkpoint/`, `last/`, `history.csv`, and `lightning/` with the states to go on from.
-        resume: go on from the last saved state in `run_dir`; the weights come out as if it had never stopped.
+        resume: go on from the last saved state, to the weights of a run that never stopped; else delete what is there.
         progress: show a bar.
 
     Returns:
         The result; None on ranks other than 0.
 
     Raises:
-        ValueError: see `TrainingData`; a state of another run; a loss that is not finite.
+        ValueError: see `TrainingData`; a state of another run, or a run that is going on; a loss that is not finite.
         KeyboardInterrupt: with a message that says how to go on.
     """
     run_dir = Path(run_dir)
     check_logger(settings.logger)
     data = TrainingData(recipe, settings, tracks, run_dir)
     identity = _identity(recipe, settings, data)
-    state = state_to_continue(run_dir / FOLDER / f"{LAST}.ckpt", identity) if resume else None
+    state, finished = state_to_continue(run_dir / FOLDER / f"{LAST}.ckpt", identity) if resume else (None, False)
     origin = provenance(tracks, settings.seed)
     model = untrained(recipe, settings, data.first_batch)
     if settings.world_size > 1:
@@ -83,8 +84,10 @@ def train(
     module = ContrastiveModule(model, settings, [spec.track_id for spec in data.valid_specs], identity)
     with quiet_lightning():
         trainer = make_trainer(settings, run_dir, progress)
-        _fit(trainer, module, data, run_dir, state)
-    return _finish(module, data, run_dir, origin) if trainer.is_global_zero else None
+        with _alone(run_dir) if trainer.is_global_zero else nullcontext():
+            if not finished:
+                _fit(trainer, module, data, run_dir, state)
+            return _finish(module, data, run_dir, origin) if trainer.is_global_zero else None
 
 
 def untrained(recipe: Recipe, settings: TrainSettings, batch: tuple[torch.Tensor, torch.Tensor]) -> Cocola:
@@ -113,12 +116,17 @@ def _identity(recipe: Recipe, settings: TrainSettings, data: TrainingData) -> di
     }
 
 
+def _alone(run_dir: Path) -> AbstractContextManager:
+    """One training at a time in a run folder."""
+    return locked(run_dir / FOLDER / ".lock", f"{run_dir}: another training is going on there; give another run_dir")
+
+
 def _fit(
     trainer: lightning.Trainer, module: ContrastiveModule, data: TrainingData, run_dir: Path, state: Path | None
 ) -> None:
     """Let Lightning train, from the beginning or from a state."""
-    if state is None and trainer.is_global_zero:  # states of an earlier run are of no use to this one
-        for old in (run_dir / FOLDER).glob("*.ckpt"):
+    if trainer.is_global_zero:  # states of an earlier run are of no use to this one, halves of a killed one to nobody
+        for old in (run_dir / FOLDER).glob("*.ckpt" if state is None else ".*.ckpt"):
             old.unlink()
     try:
         trainer.fit(module, data, ckpt_path=state, weights_only=True)
@@ -183,7 +191,7 @@ def _finish(module: ContrastiveModule, data: TrainingData, run_dir: Path, origin
         "n_valid_pairs": len(data.valid_specs),
         "minutes": history["minutes"].iloc[-1],
     }
-    folders = {BEST: run_dir / "checkpoint", LAST: run_dir / "last"}
+    folders = {BEST: run_dir / CHECKPOINT, LAST: run_dir / "last"}
     prefix = "average.module." if module.average is not None else "model."
     model = Cocola(replace(module.model.config)).eval()
     for name in (LAST, BEST):

@@ -13,6 +13,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from cocola_lib.files import whole
 
 FOLDER, LAST, BEST = "lightning", "last", "best"
+CHECKPOINT = "checkpoint"  # the folder of the exported best model
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -31,8 +32,8 @@ class WholeFiles(TorchCheckpointIO):
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
-            kept = "the state before is whole: make room and resume" if path.exists() else "make room"
-            raise OSError(f"{path}: cannot be written ({error.strerror}); {kept}") from None
+            kept = "the state before is whole, and a run resumes from it" if path.exists() else "nothing was saved yet"
+            raise OSError(f"{error}; {kept}") from None
 
 
 def load_state(path: Path) -> dict:
@@ -57,11 +58,23 @@ def unfinished(run_dir: str | Path) -> int | None:
     if not path.is_file():
         return None
     state = load_state(path)
-    done = state["global_step"] >= state["cocola"]["n_steps"] or state["cocola"].get("stopped", False)
-    return None if done else state["global_step"]
+    return None if _is_finished(state) else state["global_step"]
 
 
-def state_to_continue(path: Path, identity: dict) -> Path:
+def kept(run_dir: str | Path) -> str:
+    """What a new run in this folder would delete, in words; "" where there is nothing."""
+    folder = Path(run_dir)
+    if not (folder / FOLDER / f"{LAST}.ckpt").is_file():
+        return "a model" if (folder / CHECKPOINT).is_dir() else ""
+    reached = unfinished(folder)
+    return "a finished run" if reached is None else f"an unfinished run (step {reached})"
+
+
+def _is_finished(state: dict) -> bool:
+    return state["global_step"] >= state["cocola"]["n_steps"] or state["cocola"].get("stopped", False)
+
+
+def state_to_continue(path: Path, identity: dict) -> tuple[Path, bool]:
     """Check that a saved state belongs to this run; a setting that is newer than the state is not compared.
 
     Args:
@@ -69,10 +82,10 @@ def state_to_continue(path: Path, identity: dict) -> Path:
         identity: of this run: recipe, model, settings, data, n_steps; see `training`.
 
     Returns:
-        The path.
+        The path, and whether all its steps are done, so that only the export is left.
 
     Raises:
-        FileNotFoundError, ValueError: none there, damaged, of another recipe, settings or data, or finished.
+        FileNotFoundError, ValueError: none there, damaged, of another recipe, settings or data, or past `n_steps`.
     """
     state = load_state(path)
     old, step = state["cocola"], state["global_step"]
@@ -88,6 +101,7 @@ def state_to_continue(path: Path, identity: dict) -> Path:
             raise ValueError(f"{path}: was trained with other {part} ({', '.join(changed)}); give the same to go on")
     if old["data"] != identity["data"]:
         raise ValueError(f"{path}: was trained on other tracks; give the same data_root, or start afresh")
-    if step >= identity["n_steps"]:
+    finished = _is_finished(state) and identity["n_steps"] == old["n_steps"]
+    if step >= identity["n_steps"] and not finished:
         raise ValueError(f"{path}: has done its {step} steps; give a larger n_steps to go on")
-    return path
+    return path, finished

@@ -3,14 +3,12 @@
     python -m cocola_lib.workshop.recordings FOLDER [--generated FOLDER] [--checkpoint X ...] --out CSV
 
 FOLDER holds pieces as folders of stems, or folders of such folders, one per source. Two disjoint sub-mixes of a window
-are a true pair (`WindowSampler`). Windows of other pieces are its rivals ("strangers"); windows of the same piece,
-which are much harder to tell from it, are counted apart. Sources that are unlike the others, such as karaoke with
-amateur singers, get rows of their own. The folder of generators holds SYSTEM/EXAMPLE/{context,output}.flac: a context
-should score higher with its own output than with those that the same system gave to other contexts.
+are a true pair (`classification.partners`). Sources that are unlike the others, such as karaoke with amateur singers,
+get rows of their own. The folder of generators holds SYSTEM/EXAMPLE/{context,output}.flac: a context should score
+higher with its own output than with those that the same system gave to other contexts.
 """
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,20 +16,15 @@ import numpy as np
 import pandas as pd
 import typer
 
+from cocola_lib.classification.partners import APART, measure_pieces
 from cocola_lib.data import audio
-from cocola_lib.data.stem_classes import class_of_mix
-from cocola_lib.data.stems import Track
 from cocola_lib.data.tracks import data_hash, load_tracks
-from cocola_lib.evaluation import bootstrap_ratio, win_probability
+from cocola_lib.evaluation import bootstrap_ratio
 from cocola_lib.files import write_csv
 from cocola_lib.models.provenance import provenance
-from cocola_lib.sampling import PairSpec, WindowSampler
-from cocola_lib.scoring import Scorer
-from cocola_lib.workshop.families.outside import beside
+from cocola_lib.scoring import BUNDLED, BUNDLED_PAPER, Scorer
 
-KS = (2, 8, 32)
-METRICS = ["hps-all-measured", "hps-all-time", "control"]  # the first is compared with the others
-APART = ["mir-1k"]  # amateur singers over karaoke
+METRICS = [BUNDLED.name, BUNDLED_PAPER.name, "control"]  # the first is compared with the others
 SILENT_DBFS = -50.0  # an output below it is none
 LADDER = (  # streamgen's systems as they were built, the worst first
     "streamgen-random-pairing",
@@ -41,88 +34,6 @@ LADDER = (  # streamgen's systems as they were built, the worst first
     "streamgen-offline-stemgen",
     "streamgen-groundtruth-codec",
 )
-
-
-def find_pieces(folder: Path) -> list[Track]:
-    """All pieces of a folder; each one's `dataset` is its source, the folder that it lies in."""
-    children = [d for d in sorted(folder.iterdir()) if d.is_dir()]
-    holds_pieces = any(file.is_file() for child in children for file in child.iterdir())
-    return [track for root in ([folder] if holds_pieces else children) for track in load_tracks(root)]
-
-
-def hits(matrix: np.ndarray, rivals: np.ndarray, k: int) -> np.ndarray:
-    """Eq. 4 in closed form where not all others are rivals, the mean of both directions.
-
-    Args:
-        matrix: (n, n), row i and column i are a pair.
-        rivals: (n, n) bool: whom each anchor meets.
-        k: K.
-
-    Returns:
-        (n,); NaN where an anchor has fewer than K - 1 rivals.
-    """
-    found = []
-    for s, met in ((matrix, rivals), (matrix.T, rivals.T)):
-        unbeaten, n = (~(s < np.diag(s)[:, None]) & met).sum(axis=1), met.sum(axis=1)
-        pairs = zip(unbeaten, n, strict=True)
-        found.append([win_probability(u, m + 1, k) if m >= k - 1 else np.nan for u, m in pairs])
-    return np.mean(np.array(found, dtype=float), axis=0)
-
-
-def questions(specs: Sequence[PairSpec]) -> list[tuple[str, int, np.ndarray, np.ndarray]]:
-    """What is asked of n pairs: (rivals, K, (n, n) who meets whom, (n,) which pairs are asked)."""
-    pieces = np.array([spec.track_id for spec in specs])
-    stranger, everyone = pieces[:, None] != pieces[None], np.ones(len(specs), dtype=bool)
-    voice = np.array(["vocals" in (class_of_mix(s.anchor), class_of_mix(s.positive)) for s in specs])
-    asked = [("strangers", k, stranger, everyone) for k in KS]
-    asked += [("same piece", 2, ~stranger & ~np.eye(len(specs), dtype=bool), everyone)]
-    if 0 < voice.sum() < len(voice):
-        for what, used in (("voice alone on a side", voice), ("no voice alone", ~voice)):
-            asked += [(f"strangers, {what}", k, stranger, used) for k in KS]
-    return asked
-
-
-def partner_rows(name: str, specs: Sequence[PairSpec], matrices: dict[str, np.ndarray]) -> list[dict]:
-    """Eq. 4 of every metric on one set of pairs.
-
-    Args:
-        name: of the set.
-        specs: n pairs.
-        matrices: metric -> (n, n).
-    """
-    pieces, rows = np.array([spec.track_id for spec in specs]), []
-    for rivals, k, met, used in questions(specs):
-        found = {metric: hits(matrix, met, k) for metric, matrix in matrices.items()}
-        known = used & np.isfinite(next(iter(found.values())))
-        if known.any():
-            sizes = {"n_pairs": int(known.sum()), "n_pieces": len(set(pieces[known]))}
-            compared = beside({metric: values[known] for metric, values in found.items()}, pieces[known])
-            rows += [{"test": name, "rivals": rivals, "k": k} | row | sizes for row in compared]
-    return rows
-
-
-def measure_pieces(
-    tracks: Sequence[Track], metrics: dict[str, Scorer], apart: Sequence[str], n: int, seed: int
-) -> pd.DataFrame:
-    """How often each metric finds the partner: "pieces", and sources of their own.
-
-    Args:
-        tracks: the pieces.
-        metrics: name -> scorer; the first is compared with the others.
-        apart: sources that are asked by themselves.
-        n: pairs of each set, at most.
-        seed: of the draw.
-    """
-    sets = {"pieces": [track for track in tracks if track.dataset not in apart]}
-    sets |= {source: [track for track in tracks if track.dataset == source] for source in apart}
-    rows = []
-    for name, chosen in sets.items():
-        if chosen:
-            sampler = WindowSampler(chosen)
-            specs = sampler.batch(n, seed, 0, at_most=True)
-            sides = list(zip(*map(sampler.audio, specs), strict=True))
-            rows += partner_rows(name, specs, {metric: scorer.matrix(*sides) for metric, scorer in metrics.items()})
-    return pd.DataFrame(rows)
 
 
 def examples(system: Path) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
@@ -207,7 +118,7 @@ def main(
 ):
     """Measure scores on recordings and on outputs of generators."""
     metrics = {name: Scorer(name) for name in checkpoint}
-    tracks = find_pieces(folder)
+    tracks = load_tracks(folder, keep_unrelated=True)
     tables = [measure_pieces(tracks, metrics, apart, pairs, seed).assign(data=data_hash(tracks))]
     if generated:
         tables.append(measure_systems(generated, metrics))

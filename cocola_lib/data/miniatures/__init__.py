@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import importlib.metadata
 import json
 import os
@@ -25,7 +24,7 @@ from cocola_lib.data.progress import bar
 from cocola_lib.data.stems import Track
 from cocola_lib.data.tracks import MINIATURE, load_tracks
 from cocola_lib.extras import need
-from cocola_lib.files import data_dir, write_json
+from cocola_lib.files import REPO, data_dir, locked, write_json, writing
 
 MODULES = {
     "mini-cocochorales": "cocola_lib.data.miniatures.chorales",
@@ -44,9 +43,12 @@ def folder_of(name: str, size: str = "small", seed: int = 0, root: Path | str | 
 
 
 def ensure(name="mini-cocochorales", size="small", seed=0, root=None, progress=True, jobs=None) -> Path:
-    """Return a miniature's folder, building it first unless it is complete."""
+    """Return a miniature's folder, building it first unless it is complete; waits where another process builds it."""
     folder = folder_of(name, size, seed, root)
-    return folder if is_complete(folder) else build(name, size, seed, root, progress, jobs)
+    if is_complete(folder):
+        return folder
+    with locked(folder.with_name(f".{folder.name}.lock"), "", wait=True):
+        return folder if is_complete(folder) else build(name, size, seed, root, progress, jobs)
 
 
 def open_tracks(data_root: Path | str | None, size: str = "small", seed: int = 0) -> list[Track]:
@@ -113,10 +115,11 @@ def make_track(name: str, job, folder: Path) -> None:
     temporary = folder / ".building" / f"{os.getpid()}" / job.path
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        temporary.mkdir(parents=True)
-        _module(name).write(job, temporary)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(temporary, target)
+        with writing(target):
+            temporary.mkdir(parents=True)
+            _module(name).write(job, temporary)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(temporary, target)
     except Exception:
         if not target.is_dir():  # else another process made the same track meanwhile
             raise
@@ -195,8 +198,7 @@ def _cores() -> int:
 
 def _build_parallel(name, size, seed, folder, todo, jobs, progress) -> None:
     """Share the tracks out to fresh interpreters: no fork, and no `__main__` guard asked of the caller."""
-    here = str(Path(__file__).resolve().parents[3])
-    paths = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    paths = os.pathsep.join([str(REPO), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     (folder / ".building").mkdir(exist_ok=True)
     logs = [folder / ".building" / f"worker{i}.log" for i in range(jobs)]

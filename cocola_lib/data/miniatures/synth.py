@@ -161,8 +161,11 @@ def to_int16(x: np.ndarray) -> np.ndarray:
 
 
 def write_audio(path: Path, x: np.ndarray, rate: int) -> None:
-    """Write int16 samples, (N,) or (N, channels), as WAV or FLAC by the name's ending."""
+    """Write int16 samples, (N,) or (N, channels), as WAV or FLAC by the name's ending; OSError where that fails."""
     import soundfile
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, x, rate, subtype="PCM_16")
+    try:
+        soundfile.write(path, x, rate, subtype="PCM_16")
+    except soundfile.SoundFileRuntimeError as error:  # libsndfile's "System error" on a full disk
+        raise OSError(f"{path}: not written ({error}); is the disk full?") from None

@@ -4,13 +4,13 @@ Other composers and grooves, another soundfont (`python -m cocola_lib.workshop.f
 none of it was in a training, and little of it is in the project's test sets.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cocola_lib.evaluation import bootstrap_interval, hit_probability
+from cocola_lib.classification.partners import beside
+from cocola_lib.evaluation import hit_probability
 from cocola_lib.hearing.probes import Probe
 from cocola_lib.hearing.responses import EIGHTH, ROOM_MS
 from cocola_lib.sampling import PairSpec
@@ -88,21 +88,3 @@ def _sides(family, rng):
 def _clip(family, variant, stems, late_s=0.0):
     start_s = START_S / family.variants[variant][1] - late_s  # the same music, whatever the tempo
     return family.clip(variant, stems, start_s, np.ones(len(stems), np.float32))
-
-
-def beside(values: dict[str, np.ndarray], groups: Sequence[str]) -> list[dict]:
-    """Mean of every metric's values, and of the first's minus each other's, pair by pair.
-
-    Args:
-        values: metric -> (n,), all of the same pairs.
-        groups: (n,) of each pair: the track, or the tune.
-
-    Returns:
-        Rows: rater ("a", "b", "a - b"), value, low, high (95 % over groups).
-    """
-    first, *others = values
-    rows = []
-    for name, found in (values | {f"{first} - {other}": values[first] - values[other] for other in others}).items():
-        low, high = bootstrap_interval(found, groups)
-        rows.append({"rater": name, "value": found.mean(), "low": low, "high": high})
-    return rows

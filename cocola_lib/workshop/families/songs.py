@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cocola_lib.classification.partners import beside
 from cocola_lib.data import miniatures
 from cocola_lib.data.miniatures import chorales, tunes
 from cocola_lib.data.stems import Track
 from cocola_lib.data.tracks import load_tracks
 from cocola_lib.evaluation import hit_probability
 from cocola_lib.sampling import WindowSampler
-from cocola_lib.workshop.families.outside import beside
 
 SIZE = "small"
 KS = (2, 8, 16, 64)
