@@ -21,7 +21,8 @@ from cocola_lib.files import REPO
 from cocola_lib.notebook.verdicts import more_songs
 from cocola_lib.scoring import BUNDLED
 
-FOLDER = REPO / "outputs" / "reference"
+REFERENCE = Path("outputs/reference")  # from the top of the repository
+FOLDER = REPO / REFERENCE
 RESULTS = FOLDER / "results.json"
 README = REPO / "README.md"
 OUTSIDE, RESPONSES, SONGS = "outside.csv", "responses.csv", "songs.csv"  # beside the weights, see families
