@@ -49,7 +49,7 @@ def found(metrics: dict[str, Scorer], n: int, seed: int) -> tuple[pd.DataFrame, 
     if tracks:
         table = measure_pieces(tracks, metrics, APART, n, seed)
         return table, f"**Measured here**, on {len(tracks)} pieces from `{data_dir() / NAME}`."
-    home = _stored()
+    home = stored()
     names = ", ".join(f"`{name}`" for name in pd.read_csv(home)["rater"].unique() if " - " not in name)
     said = f"**Not measured here**: no recordings are at hand ({GET}). This is the stored table of {names}"
     return pd.read_csv(home), f"{said}, `models/weights/{home.parent.name}/{STORED}`."
@@ -70,7 +70,18 @@ def shown(table: pd.DataFrame) -> Table:
     )
 
 
-def _stored() -> Path:
+def in_readme() -> str:
+    """The stored table in Markdown: partners in music by people, and own against foreign outputs of generators."""
+    table = pd.read_csv(stored())
+    rows = shown(table).frame
+    generated = table[table["system"] == "mean"]
+    shares = [percent(*row) for row in generated[["value", "low", "high"]].to_numpy()]
+    n = table.loc[table["test"] == "generated", "system"].nunique() - 1
+    own = pd.DataFrame({"recordings": f"{n} generators", "metric": generated["rater"], "own output": shares})
+    return pd.concat([rows, own]).fillna("-").to_markdown(index=False)
+
+
+def stored() -> Path:
     """The table beside the default model, or beside another one if that has none."""
     homes = sorted(scoring.IN_PACKAGE.glob(f"*/{STORED}"), key=lambda path: path.parent != scoring.BUNDLED)
     return homes[0]
