@@ -88,13 +88,14 @@ def convert(
 ):
     """Convert a checkpoint (see `CONVERT_HELP`)."""
     from cocola_lib.models import checkpoints
+    from cocola_lib.models.describe import describe
     from cocola_lib.models.formats import checkpoint_hash
 
     model, config = checkpoints.load(source)
     origin = {"converted_from": source.name, "source_hash": checkpoint_hash(source)}
     rest = {key: config.get(key) for key in ("training", "calibration")}
     checkpoints.save(target, model, **rest, provenance=(config.get("provenance") or {}) | origin)
-    typer.echo(f"{target}: {model.config.backbone}, features {model.config.features!r}")
+    typer.echo(f"{target}: {describe(target)['kind']}")
 
 
 def export(
