@@ -7,6 +7,7 @@ the same tuple, thirty times over, takes a few hundred bytes, and a billion step
 
 import pickletools
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 MAX_PROGRAM = 64_000_000  # bytes of instructions; the published checkpoints have less than 1 MB
@@ -42,7 +43,7 @@ def check_program(program: bytes) -> None:
         ValueError: one line.
     """
     stack, memo = [], {}  # (values, depth) of what lies there
-    for code, argument, _ in pickletools.genops(program):
+    for code, argument, _ in _instructions(program):
         name = code.name
         if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
             memo[len(memo) if name == "MEMOIZE" else int(argument)] = stack[-1]
@@ -53,6 +54,14 @@ def check_program(program: bytes) -> None:
         else:
             value = _sum(_take(stack, code), name in FILLING)
             stack += [value] * len(code.stack_after)
+
+
+def _instructions(program: bytes) -> Iterator[tuple]:
+    """The instructions of a pickle, as `pickletools.genops` gives them."""
+    try:
+        yield from pickletools.genops(program)
+    except ValueError as error:
+        raise ValueError(f"damaged ({' '.join(str(error).split())[:120]}); copy it again") from None
 
 
 def _take(stack: list, code: pickletools.OpcodeInfo) -> list:
