@@ -18,6 +18,7 @@ from jupyter_server.services.kernels.connection.base import deserialize_msg_from
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server.services.kernels.handlers import KernelHandler
 from jupyter_server.utils import url_path_join
+from tornado.web import HTTPError
 from traitlets.config import Config
 from voila.app import Voila
 from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
@@ -77,12 +78,22 @@ class Goodbye(VoilaShutdownKernelHandler):
         """A page that is being left can send no header; voila refuses it, and the kernel stays."""
 
 
+class Assets(TemplateStaticFileHandler):
+    """Styles and scripts of voila's templates; a path that leaves them is not found, where voila has a traceback."""
+
+    def parse_url_path(self, url_path: str) -> str:
+        parts = url_path.split("/")
+        if len(parts) < 3 or parts[1] != "static" or ".." in parts:
+            raise HTTPError(404)
+        return super().parse_url_path(url_path)
+
+
 class Server(Voila):
     """Voila with one page, and with the handlers that this page needs."""
 
     def init_handlers(self) -> list:
-        needed = {VoilaKernelWebsocketHandler, TemplateStaticFileHandler, MultiStaticFileHandler}
-        ours, handlers = {KernelHandler: Kernel, VoilaShutdownKernelHandler: Goodbye}, []
+        needed, handlers = {VoilaKernelWebsocketHandler, MultiStaticFileHandler}, []
+        ours = {KernelHandler: Kernel, VoilaShutdownKernelHandler: Goodbye, TemplateStaticFileHandler: Assets}
         for pattern, handler, *options in super().init_handlers():
             if handler in ours:
                 handlers.append((pattern, ours[handler]))
