@@ -1,6 +1,7 @@
 # make run        the whole study as executed notebooks, in outputs/$(PROFILE)/
 # make test       lint, types, contracts and tests; a smoke run of every notebook and browser tests included
-# make lab        JupyterLab on the notebooks
+# make lab        JupyterLab on copies of the notebooks, in outputs/lab/; remove that folder for fresh ones
+# make site       README, executed notebooks, tables and docstrings as pages: build/site/index.html
 # make reference  the executed notebooks and tables that the README shows
 # make clean      remove the environment and the outputs, but not outputs/reference, nor what listeners answered
 
@@ -9,7 +10,7 @@ DATA_ROOT ?=
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lab reference clean
+.PHONY: run test lab site reference clean
 
 run: .venv/installed
 	$(BIN)/cocola run --profile $(PROFILE) $(if $(DATA_ROOT),--data-root "$(DATA_ROOT)")
@@ -23,7 +24,13 @@ test: .venv/installed
 	$(BIN)/pytest -m browser # by themselves: they watch the clock of a real browser
 
 lab: .venv/installed
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	@mkdir -p outputs/lab
+	@test -d outputs/lab/notebooks || cp -R notebooks outputs/lab/notebooks
+	@ln -sfn ../../cocola_lib outputs/lab/cocola_lib # links of the notebooks lead to the source
+	$(BIN)/jupyter lab --notebook-dir=outputs/lab notebooks/00_start_here.ipynb
+
+site: .venv/installed
+	$(BIN)/python -m cocola_lib.workshop.site build/site
 
 reference: .venv/installed
 	rm -rf outputs/reference

@@ -19,12 +19,13 @@ from cocola_lib.data.audio import SAMPLE_RATE
 from cocola_lib.evaluation import bootstrap_interval
 from cocola_lib.fast.batches import pick_device, stream
 from cocola_lib.features import MODES, check_modes
-from cocola_lib.models import checkpoints
+from cocola_lib.models import checkpoints, hub
 from cocola_lib.models.calibration import Calibration, stored_calibration
 from cocola_lib.models.formats import IN_PACKAGE, Model, checkpoint_hash, locate, weights_hash
 
 BUNDLED, BUNDLED_PAPER = IN_PACKAGE / "hps-all-measured", IN_PACKAGE / "hps-all"  # the default, and the paper's encoder
 CONTROL = IN_PACKAGE / "control"  # chroma and onsets, nothing learnt
+Sounds: TypeAlias = Iterable[Sound]
 Hz: TypeAlias = int | None  # the rate of arrays; None: 16,000
 Modes: TypeAlias = Sequence[str] | str | None  # some of MODES; None: all that the model has
 
@@ -85,7 +86,7 @@ class Scorer:
     wrong with a clip or an argument is said in one line, as FileNotFoundError or ValueError.
 
     Args:
-        checkpoint: folder in our format, a released Lightning .ckpt, or a name: "hps-all-measured", the
+        checkpoint: folder in our format, a released .ckpt (COCOLA, PHALAR), or a name: "hps-all-measured", the
             default; "hps-all-time": its learnt part alone; "hps-all"; "control": chroma and onsets alone.
         device: "auto", or a torch device such as "cpu" or "cuda:1".
         batch_size: windows per batch; 64 windows need about 0.5 GB with EfficientNet-B0.
@@ -104,6 +105,11 @@ class Scorer:
     def from_checkpoint(cls, path: str | Path, **options: Any) -> "Scorer":
         """The same by a name that says it; formats are told apart by themselves."""
         return cls(path, **options)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, **options: Any) -> "Scorer":
+        """The same, from the Hugging Face hub as well: "owner/model", or "owner/model@revision"."""
+        return cls(hub.fetch(name), **options)
 
     @classmethod
     def from_model(
@@ -153,12 +159,7 @@ class Scorer:
             yield job.error or self._score(job, modes)
 
     def matrix(
-        self,
-        conditionings: Iterable,
-        accompaniments: Iterable,
-        mode: str = "both",
-        rate: Hz = None,
-        hop_s: float = HOP_S,
+        self, conditionings: Sounds, accompaniments: Sounds, mode: str = "both", rate: Hz = None, hop_s: float = HOP_S
     ) -> np.ndarray:
         """All n conditionings against all m accompaniments, each clip embedded once: (n, m) float32.
 
@@ -167,12 +168,7 @@ class Scorer:
         return self.matrices(conditionings, accompaniments, (mode,), rate, hop_s)[mode]
 
     def matrices(
-        self,
-        conditionings: Iterable,
-        accompaniments: Iterable,
-        modes: Modes = None,
-        rate: Hz = None,
-        hop_s: float = HOP_S,
+        self, conditionings: Sounds, accompaniments: Sounds, modes: Modes = None, rate: Hz = None, hop_s: float = HOP_S
     ) -> dict[str, np.ndarray]:
         """`matrix` for several modes from one pass over the clips: mode -> (n, m)."""
         modes = check_modes(modes, self.modes)
@@ -192,7 +188,7 @@ class Scorer:
                     total[k][cells] += self._on_device(self.model.similarity, h1, h2)
         return dict(zip(modes, (total / np.where(count, count, np.nan)).astype(np.float32), strict=True))
 
-    def embed(self, clips: Iterable, mode: str = "both", rate: Hz = None, hop_s: float = HOP_S) -> np.ndarray:
+    def embed(self, clips: Sounds, mode: str = "both", rate: Hz = None, hop_s: float = HOP_S) -> np.ndarray:
         """Embed n clips: (n, D) float32, the mean of the windows that sound; a row of NaN for a silent clip."""
         rows = []
         for h in self.embed_windows(clips, (mode,), rate, hop_s):
@@ -201,7 +197,7 @@ class Scorer:
         return np.stack(rows) if rows else np.zeros((0, self.model.dim), np.float32)
 
     def embed_windows(
-        self, clips: Iterable, modes: Modes = None, rate: Hz = None, hop_s: float = HOP_S, errors: str = "raise"
+        self, clips: Sounds, modes: Modes = None, rate: Hz = None, hop_s: float = HOP_S, errors: str = "raise"
     ) -> Iterator:
         """Embed every window of every clip.
 

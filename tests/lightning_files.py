@@ -8,8 +8,8 @@ import torch
 
 INPUT_TYPES = {"hps": "double_channel_harmonic_percussive", "mel_htk": "single_channel_mel_spectrogram"}
 MEMBERS = {
-    "ModelInputType": INPUT_TYPES.values(),
-    "EmbeddingMode": ("random", "single_channel_harmonic"),
+    "ModelInputType": (*INPUT_TYPES.values(), "single_channel_harmonic"),
+    "EmbeddingMode": ("random",),
     "ModelComparisonMethod": ("bilinear_similarity", "psd_bilinear_similarity", "cocola_similarity"),
 }
 

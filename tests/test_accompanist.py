@@ -148,5 +148,5 @@ def test_without_a_reference_only_the_one_who_listens_can_play(conditioning):
 
 
 def test_an_unknown_system_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="system is 'GMSDI'; there are Random, Shifted"):
+    with pytest.raises(ValueError, match="system is 'GMSDI'; there are Random, Copy, Shifted"):
         baselines.answer("GMSDI", Trial([], [], [], [], [], {}, 5.0))

@@ -137,6 +137,8 @@ def test_six_pages_with_the_kernel_killed_in_the_middle_lose_no_answer(lab, data
         page.page.locator(".jp-Dialog").get_by_role("button", name="Ok").click()
         page.wait_idle()
         page.run_all()
+        listener.see("Welcome back, quiet-oboe-1")  # the browser has kept who it is
+        listener.press("No, I need another name")
         listener.enter("Quiet-Oboe-1")  # capitals do not make another listener
         listener.see("Welcome back, quiet-oboe-1")
         listener.press("Yes, go on where I stopped")
@@ -226,8 +228,17 @@ def test_voila_shows_listeners_the_test_and_no_code(chromium, data, tmp_path, tm
         box = listener.room.bounding_box()
         assert (box["width"], box["height"]) == (1100, 900), "something else than the test can be seen"
         listener.enter("bright-harp-2")
+        listener.see("How to listen and rate")
+        page.wait_for_function("location.hash.length > 20")
+        page.reload()
+        listener.see("Welcome back, bright-harp-2")
+        listener.press("Yes, go on where I stopped")
         listener.train()
         listener.see("page 1 of 1")
+        hint, first = (listener.room.locator(part).first.bounding_box() for part in (".room-hint", ".room-clip"))
+        assert hint["y"] < first["y"], "how to rate stands below what is rated"
+        listener.room.locator(".room-scale label").first.click(force=True)
+        listener.see("play 1 s first")
         listener.do_page()
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=SCREENSHOTS / "listening_voila_dark.png")

@@ -77,7 +77,7 @@ def test_every_system_has_a_row_and_every_metric_a_column(evaluated):
     table = pd.read_csv(evaluated[1] / "table.csv")
     ours = table[~table["system"].str.contains("the paper's")]
     assert list(dict.fromkeys(ours["system"])) == [
-        *("Random", "Shifted", "Stretched", "Accompanist", "Beeps"),
+        *("Random", "Copy", "Shifted", "Stretched", "Accompanist", "Beeps"),
         "Ground Truth",
     ]
     columns = {"COCOLA P+H", "COCOLA P", "COCOLA H", "control, both", "control, onsets", "control, chroma"}
@@ -95,7 +95,7 @@ def test_the_table_follows_from_the_stored_scores(evaluated):
     table = pd.read_csv(evaluated[1] / "table.csv").set_index(["system", "metric"])
     scores = pd.read_csv(evaluated[1] / "scores.csv")
     again = table3.summarise(scores).set_index(["system", "metric"])
-    assert len(again) == 6 * (6 + 3)  # systems by scores; the control is calibrated, the tiny model is not
+    assert len(again) == 7 * (6 + 3 + 3)  # systems by scores; the control is calibrated, the tiny model is not
     for column in ("value", "low", "high", "n"):
         np.testing.assert_allclose(table.loc[again.index, column].astype(float), again[column], rtol=1e-9)
     mean = scores.query("system == 'Beeps' and rater == 'COCOLA' and mode == 'H'")["score"].mean()
@@ -169,7 +169,7 @@ def test_a_folder_without_references_is_scored_without_truth_and_says_so(capsys,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--baselines", "random"), "'random': choose from Random, Shifted"),
+        (("--baselines", "random"), "'random': choose from Random, Copy, Shifted"),
         (("--fad", "clap"), "'clap': choose from log-mel, COCOLA"),
         (("--weights", "CLAP"), "--weights CLAP: expected NAME=PATH"),
         (("--cut-s", "3"), "scores need 5 s or more"),

@@ -1,10 +1,13 @@
 """Embedders on tiny random weights: shapes, what silence gives, the cache, and one line for what is missing."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from tiny import clip, tiny_scorer
 
+from cocola_lib.accompaniment import clap as clap_module
 from cocola_lib.accompaniment import fad_embedders, vggish
 from cocola_lib.accompaniment.fad_embedders import Cached, LogMel, Unavailable, open_embedder
 
@@ -108,6 +111,59 @@ def test_clap_reads_a_local_folder_and_gives_a_row_per_second_after_ten(small_cl
     assert rows.shape == (3, 12) and np.isfinite(rows).all()
 
 
+def laion_file(path, audio, **extra):
+    """Random weights under LAION's names, as training left them: in a pickle that holds more than tensors."""
+    from transformers import ClapConfig, ClapModel
+
+    torch.manual_seed(0)
+    model = ClapModel(
+        ClapConfig(
+            audio_config=audio,
+            text_config={"num_hidden_layers": 1, "hidden_size": 12, "intermediate_size": 8, "vocab_size": 9},
+        )
+    )
+    theirs, state = {ours: name for name, ours in clap_module.NAMES.items()}, {}
+    for key, tensor in model.state_dict().items():
+        if not key.startswith("audio_"):
+            continue
+        for ours, name in theirs.items():
+            key = key.replace(ours, name)
+        state[f"module.{key}"] = tensor
+    for key in [key for key in state if ".query." in key]:
+        parts = [state.pop(key.replace("query", part)) for part in ("query", "key", "value")]
+        state[key.replace("query", "qkv")] = torch.cat(parts)
+    state["module.audio_branch.tscam_conv.weight"] = state["module.logit_scale_a"] = torch.zeros(3)
+    torch.save({"epoch": 15, "name": np.float64(0.9), "state_dict": state | extra}, path)
+    return model
+
+
+SMALL_AUDIO = {"depths": [1, 1], "num_attention_heads": [1, 1], "patch_embeds_hidden_size": 8, "hidden_size": 16}
+SMALL_AUDIO |= {"num_hidden_layers": 2}
+
+
+def test_the_clap_of_the_literature_is_read_from_laions_file_tensors_only(tmp_path, monkeypatch):
+    """The same embedding as `transformers` gives with the same weights; an object beside the tensors is refused."""
+    from transformers import ClapFeatureExtractor
+
+    monkeypatch.setattr(clap_module, "HTSAT_BASE", SMALL_AUDIO)
+    path = tmp_path / clap_module.FILE
+    model = laion_file(path, SMALL_AUDIO).eval()
+    x = clip(3, rate=48_000)
+    extractor = ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad")
+    with torch.inference_mode():
+        expected = model.get_audio_features(**extractor([x], sampling_rate=48_000, return_tensors="pt"))
+    found = open_embedder("CLAP", path)
+    assert found.name == "CLAP"
+    np.testing.assert_allclose(found.embed(x), getattr(expected, "pooler_output", expected), rtol=1e-5, atol=1e-6)
+    laion_file(path, SMALL_AUDIO, hostile=Path("a"))
+    with pytest.raises(Unavailable, match="FAD-CLAP: .*state_dict holds something that is no tensor"):
+        open_embedder("CLAP", path)
+    laion_file(path, SMALL_AUDIO)
+    monkeypatch.setattr(clap_module, "HTSAT_BASE", SMALL_AUDIO | {"hidden_size": 32, "patch_embeds_hidden_size": 16})
+    with pytest.raises(Unavailable, match="has shape .*, the model needs"):
+        open_embedder("CLAP", path)
+
+
 def test_encodec_reads_a_local_folder_and_gives_75_rows_a_second(small_encodec):
     rows = open_embedder("EnCodec", small_encodec).embed(clip(2, rate=24_000))
     assert rows.shape == (150, 16) and rows.dtype == np.float32
@@ -145,7 +201,8 @@ def test_identity_names_exactly_these_weights(small_vggish):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("CLAP", r"FAD-CLAP: the weights of laion/larger_clap_music are not .*--download.*--weights CLAP=FOLDER"),
+        ("CLAP", r"FAD-CLAP: music_audioset_epoch_15_esc_90\.14\.pt of .* not .*--download.*--weights CLAP=FILE"),
+        ("larger_clap_music", r"the weights of laion/larger_clap_music are not .*--weights larger_clap_music=FOLDER"),
         ("EnCodec", r"FAD-EnCodec: the weights of facebook/encodec_24khz are not .*--weights EnCodec=FOLDER"),
         (
             "VGGish",

@@ -85,6 +85,7 @@ def test_a_command_names_the_extra_that_it_needs(blocked):
         "train": "train",
         "data mini mini-slakh2100 --size tiny": "data",
         "accompany export questions": "data",
+        "export --onnx model.onnx": "onnx",
         "listen serve": "listen",
         "listen status": "listen",
     }

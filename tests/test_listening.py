@@ -550,7 +550,7 @@ def test_the_widget_sends_the_sounds_of_its_screen_and_acknowledges_after_the_di
     room, sent = Room(prepared, tmp_path / "answers.sqlite"), []
     monkeypatch.setattr(room, "send", lambda content, buffers=None: sent.append((content, buffers)))
     room._receive(None, {"do": "name", "name": "ann", "id": "1"}, [])
-    assert sent.pop() == ({"done": "1"}, None)
+    assert sent.pop() == ({"done": "1", "token": room.session.token()}, None)
     assert Store(prepared, tmp_path / "answers.sqlite").find("ann") is not None
     room._receive(None, {"do": "sounds", "id": "2"}, [])
     content, buffers = sent.pop()

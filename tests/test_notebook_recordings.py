@@ -29,3 +29,13 @@ def test_demos_at_hand_are_measured(data):
     assert said.startswith("**Measured here**, on 3 pieces")
     assert set(table["rater"]) == {"shared", "wrong", "shared - wrong"}
     assert "same piece" in recordings.shown(table)._repr_html_()
+
+
+def test_a_listener_hears_recordings_or_is_told_that_there_are_none(data):
+    mine = write_bands(data / "mine", n=2)
+    assert recordings.music(mine)[0] == mine and "No recordings are at hand" in recordings.music(mine)[1]
+    write_bands(data / "demos/multitrack/studio", n=3)
+    tracks, said = recordings.music(mine)
+    assert {track.dataset for track in tracks} == {"studio"} and said.startswith(
+        "The music below was recorded by people: 3"
+    )

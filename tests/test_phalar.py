@@ -11,6 +11,7 @@ from lightning_files import INPUT_TYPES, constants
 from tiny import clip
 from torch import nn
 
+from cocola_lib.__main__ import main
 from cocola_lib.fast.inference import probe_clips
 from cocola_lib.features import FrontEnd
 from cocola_lib.masking import contrastive_step
@@ -171,6 +172,15 @@ def test_a_scorer_opens_the_file_and_scores_windows(published, clips):
     assert scorer.matrix([a, b], [a, b])[0, 1] == pytest.approx(score.both, abs=1e-5)
     with pytest.raises(ValueError, match="single channel"):
         scorer.score(a, b, modes="harmonic")
+
+
+def test_the_command_line_says_what_a_published_file_holds(published, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["models", str(published[1]), "control"])
+    assert not stop.value.code
+    phalar, control = capsys.readouterr().out.splitlines()[1:]
+    assert phalar.startswith('PHALAR_best.ckpt,"PHALAR, both directions",both,1024,2293104,,')
+    assert control.startswith('control,"chroma and onsets, nothing learnt","both, harmonic, percussive"')
 
 
 def test_phalar_converts_to_our_format_and_keeps_its_scores(published, tmp_path):

@@ -61,6 +61,18 @@ def test_one_listener_has_no_agreement_and_no_ceiling_and_is_not_called_a_reason
     assert "unknown" in report.ceiling_found(ceiling, 8, "cocola", 0.3)
 
 
+def test_ratings_that_are_all_alike_end_nothing_and_are_not_called_unshared(study):
+    alike, joined = (frame.assign(rating=3.0) for frame in (study[0].ratings, study[1]))
+    text = found(ratings.ListeningTest(alike, study[0].metrics, "alike.csv"), joined)
+    ceiling = agreement.ceiling(agreement.matrix(joined))
+    for said in (
+        text,
+        report.agreement_found(agreement.matrix(joined), np.nan, ceiling),
+        report.ceiling_found(ceiling, 8, "cocola", np.nan),
+    ):
+        assert "The ratings are all alike" in said and "No two listeners" not in said
+
+
 def test_flagged_raters_are_left_out_of_the_second_row_only(study):
     test, joined = study
     screened = screening.screen(test.ratings).assign(flags=lambda t: np.where(t["listener"] == "03", "odd", ""))

@@ -110,7 +110,34 @@ def test_a_command_that_is_not_there_would_be_noticed(wrong):
         understand(typer.main.get_command(cocola), wrong.split())
 
 
+def test_every_place_that_names_the_repository_names_this_one():
+    urls = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    assert yaml.safe_load((REPO / "CITATION.cff").read_text(encoding="utf-8"))["repository-code"] == urls["Repository"]
+    owner, name = urls["Repository"].split("/")[-2:]
+    assert urls["Documentation"] == f"https://{owner}.github.io/{name}/" and urls["Documentation"] in README
+    for badge in ("colab.research.google.com/github/", "mybinder.org/v2/gh/"):
+        assert re.findall(rf"{re.escape(badge)}([^/]+/[^/]+)/", README) == [f"{owner}/{name}"]
+
+
+@pytest.mark.parametrize("command", re.findall(r"^papermill .+?(?= *#|$)", README, flags=re.MULTILINE))
+def test_plain_papermill_understands_what_is_shown(command, tmp_path):
+    (tmp_path / "params.yaml").write_text("k: 64\n", encoding="utf-8")
+    arguments = [str(REPO / part) if part.startswith("notebooks/") else part for part in shlex.split(command)[1:]]
+    arguments += ["--prepare-only"] * ("out.ipynb" in arguments)
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    if "out.ipynb" in arguments:
+        cells = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+        (given,) = [c.source for c in cells if "injected-parameters" in c.metadata.get("tags", [])]
+        assert given == "# Parameters\nk = 64\n"
+    else:
+        assert "max_overlap: float (default 0.5)" in done.stdout
+
+
 def test_every_place_that_names_the_version_names_this_one():
+    assert f"version = {{{cocola_lib.__version__}}}" in README
     assert yaml.safe_load((REPO / "CITATION.cff").read_text(encoding="utf-8"))["version"] == cocola_lib.__version__
     newest = re.search(r"^## (\S+)", (REPO / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)[1]
     assert newest == cocola_lib.__version__

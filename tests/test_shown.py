@@ -19,6 +19,7 @@ ROUND_IT = {"HTML", "Markdown", "Latex", "Javascript", "IFrame", "Styler", "styl
 OWN = {  # what these make HTML of is theirs, or escaped beside it
     "notebook/shown.py": {"to_html"},  # the door
     "notebook/panel.py": {"HTML"},  # documents of players, tables and sentences
+    "notebook/plots/dark.py": {"HTML"},  # a style with a picture, and the name that the notebook gives it
     "notebook/sources.py": {"HTML"},  # Pygments escapes what it colours
 }
 

@@ -13,6 +13,7 @@ from tiny import clip, tiny_scorer
 
 from cocola_lib.data import audio, ffmpeg, levels, mpeg
 from cocola_lib.data.sound_files import AUDIO_SUFFIXES
+from cocola_lib.data.tracks import load_tracks
 
 RATE = 44_100
 SECONDS = 4.0
@@ -69,6 +70,20 @@ def test_an_mp3_without_a_tag_is_read_in_part_or_late(folder, tmp_path, bitrate,
     assert lag_ms(x, audio.read(folder / "x.wav", RATE)) == pytest.approx(0, abs=0.1)
     part = audio.read(tmp_path / "x.mp3", RATE, 3.0, 0.5)
     np.testing.assert_allclose(part, x[3 * RATE : 3 * RATE + len(part)], atol=1e-5)
+
+
+def test_stems_that_may_be_early_or_late_are_not_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("COCOLA_DATA", str(tmp_path / "cache"))
+    (tmp_path / "song").mkdir()
+    (tmp_path / "song/bass.wav").write_bytes((folder / "x.wav").read_bytes())
+    (tmp_path / "song/drums.mp3").write_bytes((folder / "CONSTANT.mp3").read_bytes())
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        load_tracks(tmp_path / "song")
+    assert not [w for w in said if "delay" in str(w.message)]
+    (tmp_path / "song/drums.mp3").write_bytes(untagged(folder / "CONSTANT.mp3"))
+    with pytest.warns(UserWarning, match=r"song: drums\.mp3 do not state their encoder's delay"):
+        load_tracks(tmp_path / "song")
 
 
 def test_an_mp3_with_tags_is_touched(folder):

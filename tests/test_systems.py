@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from tiny import clip, clip_file
 
-from cocola_lib.accompaniment import systems
+from cocola_lib.accompaniment import layouts, systems
 from cocola_lib.data import audio
 from cocola_lib.data.stems import Stem, Track
 
@@ -103,7 +103,7 @@ def test_a_manifest_without_references_is_enough(tmp_path):
         clip_file(tmp_path / f"{name}.wav")
     frame = systems.read_folder(manifest(tmp_path, [("1", "c.wav", "o.wav", "", "bass", "mine")]))
     assert frame.loc[0, "reference"] == ""
-    assert frame.loc[0, "track"] == frame.loc[0, "conditioning"]
+    assert frame.loc[0, "track"] == f"{tmp_path.name}/{layouts.content(frame.loc[0, 'conditioning'])}"
 
 
 @pytest.mark.parametrize(

@@ -72,19 +72,25 @@ def listen(conditioning: np.ndarray, rate: int = SAMPLE_RATE) -> Heard:
     x, length_s = np.asarray(conditioning, dtype=np.float32), len(conditioning) / rate
     if length_s < 1:
         raise ValueError(f"conditioning: {length_s:.2f} s; the accompanist needs a second or more to hear a beat")
-    strength = librosa.onset.onset_strength(y=x, sr=rate, hop_length=HOP)
-    tempo, frames = librosa.beat.beat_track(onset_envelope=strength, sr=rate, hop_length=HOP, trim=False)
-    tempo = float(np.atleast_1d(tempo)[0]) or 120.0
-    beats = _whole_grid(np.asarray(frames) * HOP / rate, 60 / tempo, length_s)
+    tempo, found, strength = find_beats(x, rate)
+    tempo = tempo or 120.0
+    beats = _whole_grid(found, 60 / tempo, length_s)
     at_beats = np.interp(beats, np.arange(len(strength)) * HOP / rate, strength)
     downbeat = int(np.argmax([at_beats[i::4].mean() for i in range(min(4, len(beats)))]))
-    chroma = _chroma(x, rate)  # (12, T)
+    chroma = chord_chroma(x, rate)  # (12, T)
     key = estimate_key(chroma.sum(axis=1))
     edges = np.clip(np.round(np.append(beats, beats[-1] + 60 / tempo) * rate / HOP).astype(int), 0, chroma.shape[1])
     per_beat = np.stack(
         [chroma[:, a:b].mean(axis=1) if b > a else np.zeros(12) for a, b in zip(edges[:-1], edges[1:], strict=True)]
     )
     return Heard(tempo, beats, downbeat, key, estimate_chords(per_beat, key), length_s, rms_dbfs(x))
+
+
+def find_beats(x: np.ndarray, rate: int) -> tuple[float, np.ndarray, np.ndarray]:
+    """librosa's tempo (bpm, 0 where there is none), beats (n,) in s, and onset strength at every `HOP` samples."""
+    strength = librosa.onset.onset_strength(y=x, sr=rate, hop_length=HOP)
+    tempo, frames = librosa.beat.beat_track(onset_envelope=strength, sr=rate, hop_length=HOP, trim=False)
+    return float(np.atleast_1d(tempo)[0]), np.asarray(frames) * HOP / rate, strength
 
 
 def estimate_key(profile: np.ndarray) -> tuple[int, str]:
@@ -186,8 +192,8 @@ def _drums(place, chord):
 _BEAT = {"bass": _bass, "pad": _pad, "drums": _drums}
 
 
-def _chroma(x, rate):
-    """Magnitudes per pitch class in the range of chords, (12, T); loud frames count for more."""
+def chord_chroma(x: np.ndarray, rate: int) -> np.ndarray:
+    """Magnitudes per pitch class in the range of chords, (12, T) at `HOP`; loud frames count for more."""
     magnitude = np.abs(librosa.stft(x, n_fft=CHROMA_N_FFT, hop_length=HOP))
     hz = librosa.fft_frequencies(sr=rate, n_fft=CHROMA_N_FFT)
     magnitude[(hz < CHORD_BAND_HZ[0]) | (hz > CHORD_BAND_HZ[1])] = 0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cocola_lib.accompaniment.frechet import Moments, frechet_distance, total
+from cocola_lib.accompaniment.frechet import Moments, fad_infinity, frechet_distance, total
 
 MAX_GROUPS = 40  # of a jackknife; tracks are put together beyond that
 MAX_GROUPS_WIDE = 8  # with embeddings of more than 128 numbers, where every distance takes 0.1 s
@@ -29,7 +29,7 @@ class Distances:
         self.whole = {system: total(items) for system, items in self.items.items()}
         self.n_left_out = len(tracks) - len(keep)
         dim = next(iter(self.whole.values())).dim
-        groups = _groups([tracks[i] for i in keep], MAX_GROUPS if dim <= 128 else MAX_GROUPS_WIDE)
+        groups = groups_of([tracks[i] for i in keep], MAX_GROUPS if dim <= 128 else MAX_GROUPS_WIDE)
         self._left, fewest = {}, []  # per system: all rows, then those without each group
         for system, items in self.items.items():
             parts = [total([items[i] for i in group]) for group in groups]
@@ -49,9 +49,19 @@ class Distances:
         return self._known[system, to]
 
 
-def _groups(tracks: Sequence[str], most: int) -> list[list[int]]:
+def groups_of(tracks: Sequence[str], most: int) -> list[list[int]]:
     """Indices of the items of each track; tracks share groups where there are more than `most`."""
     names = list(dict.fromkeys(tracks))
     group_of = {name: i % most for i, name in enumerate(names)}
     groups = [[i for i, t in enumerate(tracks) if group_of[t] == g] for g in range(min(most, len(names)))]
     return groups if len(groups) > 1 else []
+
+
+def infinity(real, items, seed):
+    """FAD-infinity and a note; NaN where the items are too few to leave any out."""
+    try:
+        found = fad_infinity(real, items, seed)
+    except ValueError as reason:
+        return np.nan, str(reason)
+    below = "; below 0, an extrapolation from too few clips" if found["value"] < 0 else ""
+    return found["value"], f"r2 {found['r2']:.2f}{below}"

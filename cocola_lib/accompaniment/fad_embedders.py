@@ -14,13 +14,16 @@ import librosa
 import numpy as np
 import torch
 
-from cocola_lib.accompaniment import vggish
+from cocola_lib.accompaniment import clap, vggish
+from cocola_lib.accompaniment.clap import Clap, LaionClap
 from cocola_lib.data.audio import SAMPLE_RATE
 from cocola_lib.files import data_dir, whole
+from cocola_lib.models.formats import weights_hash
 from cocola_lib.scoring import Scorer
 
-NAMES = ("log-mel", "COCOLA", "CLAP", "EnCodec", "VGGish")
-REPOSITORIES = {"CLAP": "laion/larger_clap_music", "EnCodec": "facebook/encodec_24khz"}
+HUB_CLAP = "larger_clap_music"  # another model than the CLAP of the literature, and so under its own name
+NAMES = ("log-mel", "COCOLA", "CLAP", HUB_CLAP, "EnCodec", "VGGish")
+REPOSITORIES = {"CLAP": clap.REPOSITORY, HUB_CLAP: f"laion/{HUB_CLAP}", "EnCodec": "facebook/encodec_24khz"}
 VGGISH_FILE = "vggish-10086976.pth"
 VGGISH_URL = f"https://github.com/harritaylor/torchvggish/releases/download/v0.1/{VGGISH_FILE}"
 FETCH = "cocola accompany evaluate FOLDERS"  # the command that downloads
@@ -74,43 +77,18 @@ class Ours:
         return h[0][np.isfinite(h[0, :, 0])]
 
 
-class Clap:
-    """CLAP's audio embedding, 512 numbers per 10 s, every second (48 kHz). Shorter clips are repeated to 10 s.
-
-    Args:
-        source: folder in the format of `save_pretrained`, or a repository in the user's cache.
-    """
-
-    name, rate, window_s = "CLAP", 48_000, 10
-
-    def __init__(self, source, local_files_only=True):
-        from transformers import ClapFeatureExtractor, ClapModel
-
-        self.extractor = ClapFeatureExtractor.from_pretrained(source, local_files_only=local_files_only)
-        self.model = ClapModel.from_pretrained(source, local_files_only=local_files_only).eval()
-        self.identity = f"clap-{weights_hash(self.model)}"
-
-    @torch.inference_mode()
-    def embed(self, clip):
-        window = self.window_s * self.rate
-        starts = range(0, max(1, len(clip) - window + 1), self.rate)
-        windows = [np.asarray(clip[start : start + window], np.float32) for start in starts]
-        inputs = self.extractor(windows, sampling_rate=self.rate, return_tensors="pt")
-        found = self.model.get_audio_features(**inputs)
-        return getattr(found, "pooler_output", found).float().numpy()  # a plain tensor before transformers 5
-
-
 class EnCodec:
     """EnCodec's continuous latents before quantisation, 128 numbers, 75 rows per second (24 kHz, mono).
 
     Args: as `Clap`.
     """
 
-    name, rate = "EnCodec", 24_000
+    rate = 24_000
 
-    def __init__(self, source, local_files_only=True):
+    def __init__(self, source, local_files_only=True, name="EnCodec"):
         from transformers import EncodecModel
 
+        self.name = name
         self.model = EncodecModel.from_pretrained(source, local_files_only=local_files_only).eval()
         if (found := self.model.config.sampling_rate) != self.rate:
             raise Unavailable(f"FAD-EnCodec: {source} is for {found} Hz; the model for {self.rate} Hz is needed")
@@ -174,8 +152,8 @@ def open_embedder(name, source=None, scorer=None, download=False):
 
     Args:
         name: one of `NAMES`.
-        source: folder (CLAP, EnCodec: as `save_pretrained` writes it) or file (VGGish) with the weights; None: the
-            user's cache.
+        source: folder (as `save_pretrained` writes it) or file (CLAP, VGGish: as published) with the weights; None:
+            the user's cache.
         scorer: of "COCOLA"; None is the bundled model's.
         download: fetch weights that are not here.
     Raises:
@@ -192,35 +170,42 @@ def open_embedder(name, source=None, scorer=None, download=False):
         return VggishEmbedder(_vggish_file(source, download))
     if importlib.util.find_spec("transformers") is None:
         raise Unavailable(f"FAD-{name}: needs the package transformers; pip install 'cocola-lib[fad]'")
-    where = source or REPOSITORIES[name]
-    if source is not None and not (Path(source) / "config.json").is_file():
-        raise Unavailable(f"FAD-{name}: {source} holds no config.json; give a folder as save_pretrained writes it")
-    if source is None and not download and not _in_cache(where):
-        raise Unavailable(
-            f"FAD-{name}: the weights of {where} are not in this machine's cache; {FETCH} --download fetches them, "
-            f"--weights {name}=FOLDER reads a local copy"
-        )
     try:
-        return {"CLAP": Clap, "EnCodec": EnCodec}[name](where, local_files_only=source is not None or not download)
+        return _transformers(name, source, download)
     except Unavailable:
         raise
-    except Exception as error:  # a broken or foreign folder, no network: whatever it is, the cell stays empty
-        raise Unavailable(f"FAD-{name}: {where} cannot be loaded ({' '.join(str(error).split())[:200]})") from None
+    except Exception as error:  # a broken or foreign file, no network: whatever it is, the cell stays empty
+        reason = " ".join(str(error).split())[:200]
+        raise Unavailable(f"FAD-{name}: {source or REPOSITORIES[name]} cannot be loaded ({reason})") from None
 
 
-def weights_hash(model):
-    """16 hex digits for exactly these weights."""
-    digest = hashlib.sha256()
-    for key, tensor in model.state_dict().items():
-        digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
+def _transformers(name, source, download):
+    """CLAP or EnCodec: from a file or folder that is given, the hub's cache, or the hub."""
+    if source is not None:
+        if name == "CLAP" and Path(source).is_file():
+            return LaionClap(source)
+        if not (Path(source) / "config.json").is_file():
+            published = f", or {clap.FILE}" if name == "CLAP" else ""
+            raise Unavailable(
+                f"FAD-{name}: {source} holds no config.json; give a folder as save_pretrained writes it{published}"
+            )
+    elif not download and not _in_cache(REPOSITORIES[name], clap.FILE if name == "CLAP" else "config.json"):
+        what, kind = (clap.FILE, "FILE") if name == "CLAP" else ("the weights", "FOLDER")
+        raise Unavailable(
+            f"FAD-{name}: {what} of {REPOSITORIES[name]} are not in this machine's cache; {FETCH} --download fetches "
+            f"them, --weights {name}={kind} reads a local copy"
+        )
+    if source is None and name == "CLAP":
+        return LaionClap(clap.fetch(local_files_only=not download))
+    kind = EnCodec if name == "EnCodec" else Clap
+    return kind(source or REPOSITORIES[name], local_files_only=source is not None or not download, name=name)
 
 
-def _in_cache(repository):
-    """Whether the hub's cache holds a repository; a look at the disk, never at the network."""
+def _in_cache(repository, file):
+    """Whether the hub's cache holds a file of a repository; a look at the disk, never at the network."""
     from huggingface_hub import try_to_load_from_cache
 
-    return isinstance(try_to_load_from_cache(repository, "config.json"), str)
+    return isinstance(try_to_load_from_cache(repository, file), str)
 
 
 def _vggish_file(source, download):

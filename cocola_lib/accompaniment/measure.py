@@ -6,18 +6,22 @@ return is stored. `table3` makes the table of that alone. Notebook 04 and `cocol
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from cocola_lib.accompaniment.loudness import to_level
 from cocola_lib.accompaniment.systems import Question, read_question
 from cocola_lib.data import audio
 from cocola_lib.data.stems import Track
 from cocola_lib.features import MODE_LABELS
 from cocola_lib.files import whole
 from cocola_lib.scoring import Scorer
+
+SCORES = ["rater", "mode", "item", "system", "track", "stem_class", "score", "percentile"]
+TOLERANCE_S = 0.1  # s that an answer may lack: codecs leave out a part of a frame
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Trial:
     `ids`, `tracks`, `classes`: n each; `conditionings`: n clips; `references`: n true answers, None where one is
     missing; `answers`: system -> n clips, in the table's order. A clip is a path, or (N,) float32 at 16 kHz. `cut_s`:
     everything is cut to its first so many seconds. `notes`: sentences about what was cut, left out or made here.
+    `level_lufs`, `peak`: clips are brought to this level as they are read; None leaves them. `lowest_hz`: the lowest
+    sample rate among the files; no side is heard above half of it.
     """
 
     ids: list[str]
@@ -37,13 +43,20 @@ class Trial:
     answers: dict[str, list]
     cut_s: float
     notes: tuple[str, ...] = ()
+    level_lufs: float | None = None
+    peak: float = audio.PEAK
+    lowest_hz: int | None = None
 
     def read(self, clip, rate: int = audio.SAMPLE_RATE) -> np.ndarray:
         """A clip at a rate, cut to `cut_s` (zeros after its end): (N,) float32."""
         if isinstance(clip, np.ndarray):
-            x = audio.resample(clip, audio.SAMPLE_RATE, rate)[: round(self.cut_s * rate)]
-            return np.pad(x, (0, round(self.cut_s * rate) - len(x)))
-        return audio.read(clip, rate, duration_s=self.cut_s)
+            x = audio.resample(clip, audio.SAMPLE_RATE, rate)
+        else:
+            via = min(rate, self.lowest_hz or rate)  # what one side cannot have, no side has
+            x = audio.resample(audio.read(clip, via, duration_s=self.cut_s), via, rate)
+        n = round(self.cut_s * rate)
+        x = np.pad(x[:n], (0, max(0, n - len(x))))
+        return x if self.level_lufs is None else to_level(x, rate, self.level_lufs, self.peak)
 
 
 def trial_from_questions(questions: Sequence[Question], tracks: Sequence[Track], chunk_s: float) -> Trial:
@@ -54,12 +67,26 @@ def trial_from_questions(questions: Sequence[Question], tracks: Sequence[Track],
     return Trial(list(ids), list(names), list(classes), list(heard), list(true), {}, chunk_s)
 
 
-def trial_from_folders(frame: pd.DataFrame, cut_s: float | None = None) -> Trial:
+def trials_from_folders(frame: pd.DataFrame, cut_s: float | None = None, exact: bool = False) -> list[Trial]:
+    """What `systems.read_folders` returned as trials: systems that answer the same questions share one.
+
+    Args: as `trial_from_folders`.
+    """
+    sets: list[tuple[set, list]] = []  # questions, and the systems that answer some of them
+    for system, ids in frame.groupby("system", sort=False)["id"].agg(set).items():
+        joined = [known for known in sets if known[0] & ids]
+        sets = [known for known in sets if known not in joined]
+        sets.append((ids.union(*(q for q, _ in joined)), [s for _, systems in joined for s in systems] + [system]))
+    return [trial_from_folders(frame[frame["system"].isin(systems)], cut_s, exact) for _, systems in sets]
+
+
+def trial_from_folders(frame: pd.DataFrame, cut_s: float | None = None, exact: bool = False) -> Trial:
     """What `systems.read_folders` returned as a trial: the questions that every system answers.
 
     Args:
         frame: its rows.
         cut_s: seconds to cut everything to; None is the shortest clip, as in the paper.
+        exact: a clip that is shorter than `cut_s` is refused: zeros after its end would be scored with it.
     Raises:
         ValueError: no question that all systems answer, or clips too short to score.
     """
@@ -71,20 +98,35 @@ def trial_from_folders(frame: pd.DataFrame, cut_s: float | None = None) -> Trial
     first = frame.drop_duplicates("id").set_index("id").loc[common]
     known = frame[frame["reference"] != ""].drop_duplicates("id").set_index("id")["reference"]
     references = [known.get(i) for i in common]
+    lacking = [i for i, reference in zip(common, references, strict=True) if reference is None]
+    if 0 < len(lacking) <= len(common) / 2:  # where more lack one, all count, and none is compared with the truth
+        kept = [i for i in common if i not in lacking]
+        left = trial_from_folders(frame[frame["id"].isin(kept)], cut_s, exact)
+        note = f"{len(lacking)} of {len(common)} questions are left out, as they have no reference; the first is"
+        return replace(left, notes=(*left.notes, f"{note} {lacking[0]}."))
     clips = [*first["conditioning"], *filter(None, references), *sum(answers.values(), [])]
-    cut_s, notes = _shared_length(clips, cut_s)
+    headers = {str(clip): audio.info(clip) for clip in clips}
+    cut_s, notes = _shared_length(headers, cut_s, exact)
+    lowest, more = _shared_band(headers)
     if (n := frame["id"].nunique()) > len(common):
         notes.append(f"{len(common)} of {n} questions are answered by every system; only these count.")
-    if missing := references.count(None):
-        notes.append(f"{missing} of {len(common)} questions have no reference: no Ground Truth, Random, FAD or APA.")
+    if lacking:
+        notes.append(
+            f"{len(lacking)} of {len(common)} questions have no reference: no Ground Truth, Random, FAD or APA."
+        )
     columns = (list(first[name]) for name in ("track", "stem_class", "conditioning"))
-    return Trial(common, *columns, references, answers, cut_s, tuple(notes))
+    return Trial(common, *columns, references, answers, cut_s, (*notes, *more), lowest_hz=lowest)
 
 
-def _shared_length(clips: Sequence, cut_s: float | None) -> tuple[float, list[str]]:
+def _shared_length(headers: dict, cut_s: float | None, exact: bool) -> tuple[float, list[str]]:
     """Seconds to which all clips are cut, and a sentence if that takes something away."""
-    lengths = {str(clip): audio.info(clip).duration_s for clip in clips}
+    lengths = {clip: header.duration_s for clip, header in headers.items()}
     shortest, notes = min(lengths, key=lengths.get), []
+    if exact and cut_s is not None and lengths[shortest] < cut_s - TOLERANCE_S:
+        raise ValueError(
+            f"{shortest}: {lengths[shortest]:.2f} s; the protocol judges {cut_s:g} s: answer the whole "
+            "conditioning, or give --cut-s"
+        )
     if cut_s is None:
         cut_s = lengths[shortest]
         if max(lengths.values()) - cut_s > 0.01:
@@ -94,29 +136,48 @@ def _shared_length(clips: Sequence, cut_s: float | None) -> tuple[float, list[st
     return cut_s, notes
 
 
-def score_answers(trial: Trial, metrics: dict[str, Scorer], hop_s: float = 2.5) -> pd.DataFrame:
+def _shared_band(headers: dict) -> tuple[int, list[str]]:
+    """The lowest sample rate, to which all sides are held, and a sentence if rates differ where a column hears it."""
+    rates = {clip: header.sample_rate for clip, header in headers.items()}
+    low, high = (pick(rates, key=rates.get) for pick in (min, max))
+    if rates[low] == rates[high]:
+        return rates[low], []
+    said = f"Sample rates differ: {low} has {rates[low]:,} Hz, {high} {rates[high]:,} Hz."
+    return rates[low], [f"{said} All sides are low-passed at {rates[low] / 2000:g} kHz where an embedding hears more."]
+
+
+def score_answers(trial: Trial, metrics: dict[str, Scorer], hop_s: float = 2.5, pad_last: bool = False) -> pd.DataFrame:
     """Score every answer against its conditioning, in every mode of every metric.
 
     Args:
         trial: what is judged.
         metrics: name -> scorer, e.g. {"COCOLA": Scorer(), "control": Scorer("control")}.
         hop_s: from one window of 5 s to the next, seconds; a score is the mean over windows.
+        pad_last: what is left after the last whole window is scored too, with zeros after it.
     Returns:
-        Tidy: rater (the metric's name), mode ("P+H", "P", "H"), item, system, track, score, percentile (share of
-        random pairs that score less, in %; NaN without a calibration). A score is NaN where no window has both sides
-        sounding.
+        Tidy (`SCORES`): rater (the metric's name), mode ("P+H", "P", "H"), item, system, track, stem_class, score,
+        percentile (share of random pairs that score less, in %; NaN without a calibration). A score is NaN where no
+        window has both sides sounding.
     """
     n, rows = len(trial.ids), []
-    conditionings = [trial.read(clip) for clip in trial.conditionings]
-    outputs = [trial.read(clip) for clips in trial.answers.values() for clip in clips]
+    after = -(trial.cut_s - audio.WINDOW_S) % hop_s if pad_last else 0.0  # s of zeros
+    zeros = (0, round(after * audio.SAMPLE_RATE))
+    conditionings = [np.pad(trial.read(clip), zeros) for clip in trial.conditionings]
+    outputs = [np.pad(trial.read(clip), zeros) for clips in trial.answers.values() for clip in clips]
     for name, metric in metrics.items():
         for mode, matrix in metric.matrices(conditionings, outputs, hop_s=hop_s).items():
             known = metric.calibration.modes.get(mode) if metric.calibration else None
             for s, system in enumerate(trial.answers):
                 for i, score in enumerate(matrix[np.arange(n), s * n + np.arange(n)].astype(float)):
                     percentile = known.percentile(score) if known else np.nan
-                    rows.append((name, MODE_LABELS[mode], i, system, trial.tracks[i], score, percentile))
-    return pd.DataFrame(rows, columns=["rater", "mode", "item", "system", "track", "score", "percentile"])
+                    where = (i, system, trial.tracks[i], trial.classes[i])
+                    rows.append((name, MODE_LABELS[mode], *where, score, percentile))
+    return pd.DataFrame(rows, columns=SCORES)
+
+
+def embed_answers(trial: Trial, embedder) -> dict[str, list[np.ndarray]]:
+    """Answers alone through an embedder, for the FAD of stems: system -> n tables (rows, D)."""
+    return {s: [embedder.embed(trial.read(x, embedder.rate)) for x in clips] for s, clips in trial.answers.items()}
 
 
 def embed_mixes(trial: Trial, embedder) -> dict[str, list[np.ndarray]]:

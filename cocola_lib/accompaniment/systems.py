@@ -24,16 +24,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cocola_lib.accompaniment.layouts import COLUMNS, MANIFEST, SIDES, content, read_rows
+from cocola_lib.accompaniment.loudness import to_level
+from cocola_lib.accompaniment.protocols import PROTOCOLS, Protocol
 from cocola_lib.data import audio
-from cocola_lib.data.pair_files import read_csv, write_rows
+from cocola_lib.data.activity import BLOCK_S
+from cocola_lib.data.pair_files import write_rows
 from cocola_lib.data.stems import Track
 from cocola_lib.sampling import WindowSampler
 
-MANIFEST = "manifest.csv"
-COLUMNS = ("id", "conditioning", "output", "reference", "stem_class", "system")
-PROTOCOL = Path(__file__).parent / "folder_protocol.md"
-EXCLUDED = ("vocals", "other")  # stem classes that nobody is asked for, as in the paper
-CHUNK_S = 10.0  # s; the paper's outputs are cut to 9.58 s
+README = Path(__file__).parent / "folder_protocol.md"
+OURS = PROTOCOLS["ours"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,12 @@ def stem_class(name: str) -> str:
 
 
 def draw_questions(
-    tracks: Sequence[Track], n: int, chunk_s: float = CHUNK_S, seed: int = 0, exclude: Sequence[str] = EXCLUDED
+    tracks: Sequence[Track],
+    n: int,
+    chunk_s: float = OURS.chunk_s,
+    seed: int = 0,
+    exclude: Sequence[str] = OURS.exclude,
+    rest: bool = False,
 ) -> list[Question]:
     """Draw questions, as many from each data set: a random subset of the sounding stems, and one more to be played.
 
@@ -64,11 +70,12 @@ def draw_questions(
         chunk_s: length of a conditioning, seconds.
         seed: of the draw.
         exclude: stem classes that are never asked for.
+        rest: all other sounding stems are heard, instead of a random subset.
     Raises:
         ValueError: no track is long enough, or nothing may be asked for.
     """
     datasets = sorted({track.dataset for track in tracks})
-    streams = [_questions([t for t in tracks if t.dataset == d], n, chunk_s, seed, exclude) for d in datasets]
+    streams = [_questions([t for t in tracks if t.dataset == d], n, chunk_s, seed, exclude, rest) for d in datasets]
     drawn = []
     while streams and len(drawn) < n:
         stream = streams.pop(0)
@@ -90,98 +97,128 @@ def draw_questions(
 FIELDS = ("track_id", "start_s", "conditioning", "asked", "stem_class")
 
 
-def _questions(tracks, n, chunk_s, seed, exclude) -> Iterator[Question]:
+def _questions(tracks, n, chunk_s, seed, exclude, rest) -> Iterator[Question]:
     """The questions that one data set can give."""
-    rng = np.random.default_rng([seed, 4])
-    for spec in WindowSampler(tracks, window_s=chunk_s).draw(n, seed, 0):
-        names = (*spec.anchor, *spec.positive)
+    rng, sampler = np.random.default_rng([seed, 4]), WindowSampler(tracks, window_s=chunk_s)
+    for spec in sampler.draw(n, seed, 0):
+        names = _sounding(sampler, spec) if rest else (*spec.anchor, *spec.positive)
         allowed = [name for name in names if stem_class(name) not in exclude]
         if allowed:
             asked = allowed[rng.integers(len(allowed))]
-            rest = tuple(name for name in names if name != asked)
-            yield Question("", spec.track_id, spec.start_s, rest, asked, stem_class(asked))
+            heard = tuple(name for name in names if name != asked)
+            yield Question("", spec.track_id, spec.start_s, heard, asked, stem_class(asked))
 
 
-def read_question(question: Question, by_id: dict[str, Track], chunk_s: float = CHUNK_S):
-    """The audio of a question: (conditioning, true stem), two (N,) float32 at 16 kHz."""
+def _sounding(sampler, spec) -> tuple[str, ...]:
+    """All stems that sound in a window."""
+    track = sampler.by_id[spec.track_id]
+    starts, active = sampler.windows(track)
+    column = np.searchsorted(starts, round(spec.start_s / BLOCK_S))
+    return tuple(name for name, sounds in zip(track.stem_names, active[:, column], strict=True) if sounds)
+
+
+def read_question(
+    question: Question, by_id: dict[str, Track], chunk_s: float = OURS.chunk_s, rate: int = audio.SAMPLE_RATE
+):
+    """The audio of a question: (conditioning, true stem), two (N,) float32 at `rate` Hz."""
     track = by_id[question.track_id]
     wanted = (question.conditioning, (question.asked,))
-    return tuple(track.read(names, question.start_s, chunk_s) for names in wanted)
+    return tuple(track.read(names, question.start_s, chunk_s, rate) for names in wanted)
 
 
 def export(
     tracks: Sequence[Track],
     folder: Path | str,
     n: int,
-    chunk_s: float = CHUNK_S,
+    chunk_s: float = OURS.chunk_s,
     seed: int = 0,
     system: str = "my system",
-    exclude: Sequence[str] = EXCLUDED,
+    exclude: Sequence[str] = OURS.exclude,
+    protocol: Protocol = OURS,
 ) -> list[Question]:
     """Write a folder of questions for a generator: conditioning/, reference/, manifest.csv and a README.
 
     The manifest names the outputs, `outputs/<id>.wav`, that the generator is to write.
 
+    Args:
+        tracks, n, chunk_s, seed, exclude: see `draw_questions`. system: the name of the one that will answer.
+        protocol: of the sample rate, the level, and how much of a window is heard.
     Raises:
         ValueError: the folder holds something else already, or there is nothing to ask.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder}: exists and is not empty; choose another folder")
-    questions = draw_questions(tracks, n, chunk_s, seed, exclude)
+    questions = draw_questions(tracks, n, chunk_s, seed, exclude, protocol.conditioning == "rest")
     by_id, rows = {track.id: track for track in tracks}, []
     for question in questions:
         paths = [f"{kind}/{question.id}.wav" for kind in ("conditioning", "outputs", "reference")]
-        conditioning, reference = read_question(question, by_id, chunk_s)
-        gain = min(1.0, 0.99 / max(np.abs(conditioning).max(), np.abs(conditioning + reference).max(), 1e-9))
-        for path, clip in zip((paths[0], paths[2]), (conditioning, reference), strict=True):
-            audio.write(folder / path, np.float32(gain) * clip)  # one gain for both: their balance stays
+        clips = _levelled(read_question(question, by_id, chunk_s, protocol.rate_hz), protocol)
+        for path, clip in zip((paths[0], paths[2]), clips, strict=True):
+            audio.write(folder / path, clip, protocol.rate_hz)
         row = dict(zip(COLUMNS, (question.id, *paths, question.stem_class, system), strict=True))
         rows.append(row | {"track": question.track_id, "start_s": question.start_s})
     (folder / "outputs").mkdir()
     write_rows(rows, folder / MANIFEST)
-    (folder / "README.md").write_text(PROTOCOL.read_text(encoding="utf-8"), encoding="utf-8")
+    (folder / "README.md").write_text(README.read_text(encoding="utf-8"), encoding="utf-8")
     return questions
 
 
+def _levelled(clips, protocol):
+    """Conditioning and true stem at the protocol's level; without one, in their own balance and within full scale."""
+    if protocol.level_lufs is not None:
+        return [to_level(clip, protocol.rate_hz, protocol.level_lufs, protocol.peak) for clip in clips]
+    conditioning, reference = clips
+    top = max(np.abs(conditioning).max(), np.abs(conditioning + reference).max(), 1e-9)
+    return [np.float32(min(1.0, protocol.peak / top)) * clip for clip in clips]
+
+
 def read_folder(folder: Path | str, missing: str = "error") -> pd.DataFrame:
-    """Read and check a folder of outputs.
+    """Read and check a folder of outputs, in any of the layouts of `layouts`.
 
     Args:
-        folder: holds manifest.csv; paths inside are relative to it.
+        folder: holds manifest.csv, stream-music-gen's tree, or SYSTEM/EXAMPLE folders.
         missing: outputs that are not there are an "error", or are left out ("drop").
     Returns:
         A frame with `COLUMNS` (strings, absolute paths, reference "" where there is none), the manifest's further
-        columns, and `track` (the conditioning's path where the manifest has none).
+        columns, and `track` (where the manifest has none, a name for the conditioning's content).
     Raises:
         FileNotFoundError, ValueError: one line: which file or row, what was found, what to do.
     """
     folder = Path(folder)
-    path = folder / MANIFEST
-    rows = _rows(folder, path)
-    seen, kept, absent = {}, [], []
-    for line, row in enumerate(rows, start=2):
-        for name in ("id", "conditioning", "output", "system"):
-            if not row[name]:
-                raise ValueError(f"{path}, line {line}: no {name}")
-        key = (row["system"], row["id"])
-        if key in seen:
-            raise ValueError(f"{path}, line {line}: {row['system']!r} answers {row['id']!r} twice (line {seen[key]})")
-        seen[key] = line
-        for name in ("conditioning", "output", "reference"):
-            row[name] = str((folder / row[name]).resolve()) if row[name] else ""
-            if row[name] and name != "output" and not Path(row[name]).is_file():
-                raise FileNotFoundError(f"{path}, line {line}: {name} {row[name]}: no such file")
-        (kept if Path(row["output"]).is_file() else absent).append(row)
+    rows = _checked(folder)
+    kept = [row for row in rows if Path(row["output"]).is_file()]
+    absent = [row["output"] for row in rows if not Path(row["output"]).is_file()]
     if absent and (missing == "error" or not kept):
         raise FileNotFoundError(
-            f"{folder}: {len(absent)} of {len(rows)} outputs are not there, the first is {absent[0]['output']}; write "
+            f"{folder}: {len(absent)} of {len(rows)} outputs are not there, the first is {absent[0]}; write "
             "them" + (", or give --allow-missing" if kept else " (the generator's answers, one file per row)")
         )
     frame = pd.DataFrame(kept).fillna("")
-    if "track" not in frame:
-        frame["track"] = frame["conditioning"]
+    named = frame["track"] if "track" in frame else pd.Series("", frame.index)
+    unnamed = folder.resolve().name + "/" + frame["conditioning"].map(content)
+    frame["track"] = named.where(named != "", unnamed)
     return frame
+
+
+def _checked(folder: Path) -> list[dict[str, str]]:
+    """The rows of a folder, each complete, its files there (but for the output), and none twice."""
+    manifest = folder / MANIFEST
+    rows, seen = read_rows(folder), {}
+    where, first = (f"{manifest}, line", 2) if manifest.is_file() else (f"{folder}, answer", 1)
+    for line, row in enumerate(rows, start=first):
+        for name in ("id", "conditioning", "output", "system"):
+            if not row[name]:
+                raise ValueError(f"{where} {line}: no {name}")
+        key = (row["system"], row["id"])
+        if key in seen:
+            raise ValueError(f"{where} {line}: {row['system']!r} answers {row['id']!r} twice (line {seen[key]})")
+        seen[key] = line
+        for name in SIDES:
+            row[name] = str(Path(row[name]).resolve()) if row[name] else ""
+            if row[name] and name != "output" and not Path(row[name]).is_file():
+                raise FileNotFoundError(f"{where} {line}: {name} {row[name]}: no such file")
+    return rows
 
 
 def read_folders(folders: Sequence[Path | str], missing: str = "error") -> pd.DataFrame:
@@ -201,10 +238,3 @@ def read_folders(folders: Sequence[Path | str], missing: str = "error") -> pd.Da
         if first != row.conditioning and Path(first).read_bytes() != Path(row.conditioning).read_bytes():
             raise ValueError(f"question {row.id!r}: {first} and {row.conditioning} are different conditionings")
     return frame
-
-
-def _rows(folder, path):
-    """The manifest as a list of dicts of strings."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder")
-    return [{name: value.strip() for name, value in row.items()} for row in read_csv(path, COLUMNS)]

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from cocola_lib.accompaniment import frechet
-from cocola_lib.accompaniment.distances import Distances
+from cocola_lib.accompaniment.distances import Distances, infinity
+from cocola_lib.accompaniment.musical import KEY
 from cocola_lib.data import paper
 from cocola_lib.evaluation import grouped_means
 
@@ -21,6 +22,13 @@ CONTROL = {"P+H": "control, both", "P": "control, onsets", "H": "control, chroma
 ABOVE = ", above Random"  # a paired difference: positive where a distance prefers strangers to this system
 INFINITY = "FAD-inf"
 PERCENTILE = ", beats random %"  # calibrated scores: the share of random pairs that score less
+SCALE = ", Random 0, Truth 100"  # scores of any checkpoint on one scale, see `comparisons.common_scale`
+LOWER = (" ".join(KEY),)  # columns of scores in which less is better
+
+
+def metric_name(rater: str, mode: str) -> str:
+    """The name of a column of scores: "COCOLA P+H", "control, chroma", "key distance"."""
+    return CONTROL[mode] if rater == "control" else f"{rater} {mode}"
 
 
 def summarise(scores: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -34,13 +42,15 @@ def summarise(scores: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """
     tables = []
     for (name, mode), found in scores.groupby(["rater", "mode"], sort=False):
-        metric = CONTROL[mode] if name == "control" else f"{name} {mode}"
+        metric = metric_name(name, mode)
         for column, label in (("score", metric), ("percentile", metric + PERCENTILE)):
             if column == "percentile" and found[column].isna().all():
                 continue
             means = grouped_means(found, ["system"], column, seed).rename(columns={"mean": "value"})
-            note = np.where(means["n"] == 0, "silent throughout", "")
-            tables.append(means.assign(metric=label, better="higher", note=note))
+            note = np.where(
+                means["n"] == 0, "silent throughout" if mode in CONTROL else "no item could be measured", ""
+            )
+            tables.append(means.assign(metric=label, better="lower" if metric in LOWER else "higher", note=note))
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
@@ -119,7 +129,7 @@ def frechet_table(embedded: dict[str, list[np.ndarray]], tracks: Sequence[str], 
             value, better = values[0] if known is None else known, "higher" if metric.startswith("APA") else "lower"
             rows.append((system, metric, value, low, high, whole.n, better, note))
         if system != TRUTH:
-            value, note = _infinity(truth, distances.items[system], seed)
+            value, note = infinity(truth, distances.items[system], seed)
             rows.append((system, f"{INFINITY} {name}", value, np.nan, np.nan, whole.n, "lower", note))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -136,16 +146,6 @@ def _statistics(system: str, distances: Distances, name: str):
             yield f"FAD {name}{ABOVE}", to_truth - distances(RANDOM, TRUTH)
 
 
-def _infinity(real, items, seed):
-    """FAD-infinity and a note; NaN where the items are too few to leave any out."""
-    try:
-        found = frechet.fad_infinity(real, items, seed)
-    except ValueError as reason:
-        return np.nan, str(reason)
-    below = "; below 0, an extrapolation from too few clips" if found["value"] < 0 else ""
-    return found["value"], f"r2 {found['r2']:.2f}{below}"
-
-
 def _range(metric):
     """What a metric's values can be."""
     return (-np.inf, np.inf) if metric.endswith(ABOVE) else (0, 1 if metric.startswith("APA") else np.inf)
@@ -153,17 +153,13 @@ def _range(metric):
 
 def empty_rows(systems: Sequence[str], name: str, reason: str) -> pd.DataFrame:
     """The cells of an embedder that is not here: no values, and the reason in the note."""
-    kinds = (("FAD", "lower"), ("APA", "higher"))
-    rows = [(s, f"{kind} {name}", np.nan, np.nan, np.nan, 0, better, reason) for s in systems for kind, better in kinds]
+    cells = [(s, kind, better) for s in systems for kind, better in (("FAD", "lower"), ("APA", "higher"))]
+    rows = [(system, f"{kind} {name}", *[np.nan] * 3, 0, better, reason) for system, kind, better in cells]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def paper_rows(systems: Sequence[str] = ()) -> pd.DataFrame:
-    """The paper's Table III in the same form; `note` says whose numbers they are.
-
-    Args:
-        systems: those measured here; the paper's row of a system is marked as its own all the same.
-    """
+    """The paper's Table III in the same form; `note` says whose numbers they are, and which `systems` are here too."""
     wide = paper.accompaniment()
     tidy = wide.melt(["data", "system"], var_name="metric").dropna()
     tidy["better"] = np.where(tidy["metric"].str.startswith("FAD"), "lower", "higher")
@@ -174,9 +170,8 @@ def paper_rows(systems: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def is_extra(metric: str, *kinds: str) -> bool:
-    """Whether a metric is of one of these kinds: `INFINITY`, `ABOVE`, `PERCENTILE`; of any without `kinds`."""
-    kinds = kinds or (INFINITY, ABOVE, PERCENTILE)
-    return any(metric.startswith(kind) or metric.endswith(kind) for kind in kinds)
+    """Whether a metric is of one of these kinds: `INFINITY`, `ABOVE`, `PERCENTILE`, `SCALE`; of any without `kinds`."""
+    return any(metric.startswith(x) or metric.endswith(x) for x in kinds or (INFINITY, ABOVE, PERCENTILE, SCALE))
 
 
 def agreement(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -207,6 +202,7 @@ def remarks(table: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
     Args:
         table: rows of `summarise`, `frechet_table` and `empty_rows`. scores: from `score_answers`.
     """
+    scores = scores[scores["mode"].isin(CONTROL)]  # drums have no key, and others speak of beats
     share = scores["score"].isna().groupby(scores["system"], sort=False).mean()
     said = [
         f"{system} is silent throughout: it has no score, and ranks last by COCOLA and the control. FAD and APA do not "
@@ -219,7 +215,7 @@ def remarks(table: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
     if above := list(scored.index[scored > scored.get(TRUTH, np.inf)]):
         said.append(
             f"Above Ground Truth by COCOLA (P+H): {', '.join(above)}. A system that repeats its conditioning gets "
-            "there, and so does any system where the model has learnt nothing."
+            "there, as the row Copy does, and so does any system where the model has learnt nothing."
         )
     fads = table[table["metric"].str.startswith("FAD ") & ~table["note"].isin(["", "by definition"])]
     return said + list(dict.fromkeys(fads["note"] + "."))
@@ -236,13 +232,15 @@ def wide(table: pd.DataFrame, metrics: Sequence[str] | None = None, digits: int 
             return ""
         return short(row.value) + (f" [{short(row.low)}, {short(row.high)}]" if np.isfinite(row.low) else "")
 
-    cells = table.assign(cell=[cell(row) for row in table.itertuples()])
-    shown = cells.pivot(index="system", columns="metric", values="cell").fillna("")
+    shown = (
+        table.assign(cell=[cell(row) for row in table.itertuples()])
+        .pivot(index="system", columns="metric", values="cell")
+        .fillna("")
+    )
     order = [m for m in (metrics or dict.fromkeys(table["metric"])) if m in shown]
     return shown.loc[list(dict.fromkeys(table["system"])), order]
 
 
 def _by_definition(metric, system):
     """The values that no measurement is needed for."""
-    known = {("FAD", TRUTH): 0.0, ("APA", TRUTH): 1.0, ("APA", RANDOM): 0.0}
-    return known.get((metric.split()[0], system))
+    return {("FAD", TRUTH): 0.0, ("APA", TRUTH): 1.0, ("APA", RANDOM): 0.0}.get((metric.split()[0], system))

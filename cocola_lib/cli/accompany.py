@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cocola_lib.cli.grouped import options_of
-from cocola_lib.cli.shared_options import Checkpoint, Device, Hop
+from cocola_lib.cli.shared_options import Checkpoint, Device
 
 app = typer.Typer(rich_markup_mode=None, help="Accompaniment systems (Table III): export, evaluate.")
 
@@ -19,17 +19,33 @@ def accompany(context: typer.Context):
         typer.echo(context.get_help())
 
 
+Protocol = Annotated[
+    str, typer.Option(help="Whose constants: ours, paper, streamgen, apa or multitrack; options go before them.")
+]
+Describe = Annotated[bool, typer.Option("--describe", help="Print the protocol's constants as a table.")]
+
+
 @app.command()
 def export(
-    out: Annotated[Path, typer.Argument(help="New folder: conditionings, references, manifest.csv, README.md.")],
+    out: Annotated[
+        Path | None, typer.Argument(help="New folder: conditionings, references, manifest.csv, README.md.")
+    ] = None,
     data_root: Annotated[
         Path | None, typer.Option(help="Your stems or a data set.", show_default="miniatures, made here")
     ] = None,
-    n: Annotated[int, typer.Option(min=1, help="How many questions; the paper has 168 and 236.")] = 48,
-    chunk_s: Annotated[float, typer.Option(min=5.0, help="Length of a conditioning, s; the paper's is 47.55.")] = 10.0,
-    split: Annotated[str, typer.Option(help="train, valid, test, or all.")] = "test",
+    n: Annotated[
+        int | None, typer.Option(min=1, help="How many questions.", show_default="the protocol's; ours is 48")
+    ] = None,
+    chunk_s: Annotated[
+        float | None, typer.Option(min=5.0, help="Length of a conditioning, s.", show_default="the protocol's; 10")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="train, valid, test, some of them by commas, or all.", show_default="test")
+    ] = None,
     system: Annotated[str, typer.Option(help="Name of the system that will answer.")] = "my system",
-    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of the draw.", show_default="the protocol's; 0")] = None,
+    protocol: Protocol = "ours",
+    describe: Describe = False,
 ):
     """Write questions for a generator, and a manifest.
 
@@ -41,26 +57,42 @@ def export(
       cocola accompany evaluate questions/
 
     Each question is a random subset of the stems of a window, and one more stem to be played (never vocals or
-    "other"). The README.md in the folder says how the systems of the paper produce outputs.
+    "other"); a protocol may say otherwise. The README.md in the folder says how the systems of the paper produce
+    outputs.
     """
-    from cocola_lib.accompaniment import systems
+    from dataclasses import replace
+
+    from cocola_lib.accompaniment import protocols, systems
+    from cocola_lib.cli import console
     from cocola_lib.data import miniatures
 
-    found = miniatures.open_tracks(data_root, seed=seed)
-    tracks = [track for track in found if split in ("all", track.split)]
+    given = {"n": n, "chunk_s": chunk_s, "split": split, "seed": seed}
+    asked = replace(protocols.get_protocol(protocol), **{name: x for name, x in given.items() if x is not None})
+    if describe:
+        console.show_frame(protocols.describe(asked))
+        return
+    if out is None:
+        raise ValueError("OUT: name a new folder for the questions, or give --describe")
+    found, split = miniatures.open_tracks(data_root, seed=asked.seed), asked.split
+    tracks = [track for track in found if split == "all" or track.split in _names(split)]
     if not tracks:
         there = ", ".join(sorted({track.split for track in found}))
         raise ValueError(
             f"{data_root or 'miniatures'}: no tracks in the split {split!r}; there are {there}: try --split all"
         )
-    questions = systems.export(tracks, out, n, chunk_s, seed, system)
-    typer.echo(f"{out}: {len(questions)} questions of {chunk_s:g} s from {len({q.track_id for q in questions})} tracks")
-    if len(questions) < n:
-        typer.echo(f"{n} were asked for; the tracks hold no more windows that overlap by half at most", err=True)
+    drawn = (asked.n, asked.chunk_s, asked.seed, system, asked.exclude)
+    questions = systems.export(tracks, out, *drawn, asked)
+    sources = len({question.track_id for question in questions})
+    typer.echo(f"{out}: {len(questions)} questions of {asked.chunk_s:g} s from {sources} tracks")
+    if len(questions) < asked.n:
+        typer.echo(f"{asked.n} were asked for; the tracks hold no more windows that overlap by half at most", err=True)
     typer.echo(f"next: write the outputs that {out / systems.MANIFEST} names, then: cocola accompany evaluate {out}")
 
 
-Folders = Annotated[list[Path], typer.Argument(help="Folders with manifest.csv and audio.")]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Folders with manifest.csv, of stream-music-gen, or SYSTEM/EXAMPLE/{context,output}.flac."),
+]
 Out = Annotated[Path, typer.Option(help="Folder for the table, scores and embeddings.")]
 
 
@@ -70,55 +102,90 @@ class Measures:
 
     baselines: Annotated[
         str, typer.Option(help="Baselines to add, separated by commas, or none; they need references.")
-    ] = "Random,Shifted,Stretched,Accompanist,Ground Truth"
+    ] = "Random,Copy,Shifted,Stretched,Accompanist,Ground Truth"
     fad: Annotated[
-        str, typer.Option(help="Embeddings, by commas: log-mel, COCOLA, CLAP, EnCodec, VGGish; or none.")
-    ] = "log-mel,COCOLA,CLAP,EnCodec,VGGish"
+        str | None,
+        typer.Option(
+            help="Embeddings, by commas: log-mel, COCOLA, CLAP, larger_clap_music, EnCodec, VGGish; or none.",
+            show_default="the protocol's; all but larger_clap_music",
+        ),
+    ] = None
     weights: Annotated[
-        list[str] | None, typer.Option(help="NAME=PATH of an embedder's weights, repeatable; e.g. CLAP=/my/clap")
+        list[str] | None,
+        typer.Option(help="NAME=PATH of the weights of an embedder or of beat-this, repeatable; e.g. CLAP=/my/clap.pt"),
     ] = None
     download: Annotated[bool, typer.Option("--download", help="Fetch weights that are not in the cache.")] = False
-    cut_s: Annotated[
-        float | None, typer.Option(help="Cut all clips to this many seconds.", show_default="the shortest clip")
+    tracker: Annotated[
+        str, typer.Option(help="Beats of Beat F1: beat-this, librosa, or auto, which is the first one that is here.")
+    ] = "auto"
+    against: Annotated[
+        str | None, typer.Option(help="Compare all systems with this one, question by question, corrected by Holm.")
     ] = None
-    hop_s: Hop = 2.5
+    cut_s: Annotated[
+        float | None, typer.Option(help="Cut all clips to this many seconds.", show_default="the protocol's; shortest")
+    ] = None
+    hop_s: Annotated[
+        float | None,
+        typer.Option(help="Seconds from one window of 5 s to the next.", show_default="the protocol's; 2.5"),
+    ] = None
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out rows without an output.")] = False
-    seed: Annotated[int, typer.Option(help="Seed of the intervals.")] = 0
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of intervals and Random.", show_default="the protocol's; 0")
+    ] = None
+    protocol: Protocol = "ours"
+    describe: Describe = False
 
 
 @app.command()
 @options_of(Measures)
 def evaluate(
     measures: Measures,
-    folders: Folders,
+    folders: Folders = None,
     out: Out = Path("table3"),
     checkpoint: Checkpoint = None,
     device: Device = "auto",
 ):
     """Make Table III from folders of outputs.
 
-    The table has COCOLA Scores, the control without learning, FAD and APA, with intervals and ranks.
+    The table has COCOLA Scores, the control without learning, Beat F1, key and chord agreement, FAD, KAD, density and
+    coverage of mixes and stems, and APA, with intervals and ranks; and counts of answers that are nearly silent, or
+    repeat what the system heard. --describe prints the protocol's constants, and a paragraph of methods.
 
     \b
       cocola accompany evaluate generator_a/ generator_b/ --out table3
-      cocola accompany evaluate questions/ --checkpoint COCOLA_HP_v1.ckpt --weights CLAP=/my/larger_clap_music
+      cocola accompany evaluate questions/ --checkpoint COCOLA_HP_v1.ckpt --weights CLAP=/my/clap.pt
+      cocola accompany evaluate predictions/ --protocol streamgen --against "my baseline"
 
-    It writes table.csv, table.json, ranks.csv, agreement.csv, scores.csv and embeddings/*.npz. Where an embedder's
-    weights are missing, its cells are empty and a line says how to get them.
+    It writes table.csv, table.json, ranks.csv, agreement.csv, scores.csv, checks.csv, by_class.csv, methods.txt,
+    paired.csv (with --against) and embeddings/*.npz. Where an embedder's weights are missing, its cells are empty and
+    a line says how to get them.
     """
+    from cocola_lib.accompaniment import protocols
     from cocola_lib.accompaniment.evaluate import Plan, evaluate_folders
     from cocola_lib.cli import console
     from cocola_lib.scoring import Scorer
 
-    m, missing = measures, "drop" if measures.allow_missing else "error"
-    names, weights = (_names(m.baselines), _names(m.fad)), _paths(m.weights or [])
-    plan = Plan(*names, weights, m.download, m.cut_s, m.hop_s, missing, m.seed)
-    progress = console.progress_bar("measure")
-    result = evaluate_folders(folders, out, Scorer(checkpoint, device), plan, progress)
+    m = measures
+    if m.describe:
+        console.show_frame(protocols.describe(protocols.get_protocol(m.protocol)))
+    if not folders:
+        if m.describe:
+            return
+        raise ValueError("FOLDERS: name one or more folders of outputs; cocola accompany export makes questions")
+    plan = Plan.of(
+        m.protocol,
+        baselines=_names(m.baselines),
+        embedders=None if m.fad is None else _names(m.fad),
+        weights=_paths(m.weights or []),
+        missing="drop" if m.allow_missing else "error",
+        **{name: getattr(m, name) for name in ("download", "cut_s", "hop_s", "seed", "tracker", "against")},
+    )
+    result = evaluate_folders(folders, out, Scorer(checkpoint, device), plan, console.progress_bar("measure"))
     for frame in result.shown:
         console.show_frame(frame)
-    written = f"{out}: table.csv, table.json, ranks.csv, agreement.csv, scores.csv"
-    typer.echo("\n".join([*result.notes, written]), err=True)
+    if m.describe:
+        typer.echo(result.methods)
+    typer.echo("\n".join([*result.notes, f"{out}: table.csv and what it is made of; methods.txt"]), err=True)
 
 
 def _paths(weights):

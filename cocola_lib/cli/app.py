@@ -5,7 +5,7 @@ Heavy imports live inside the functions, so that `--help` answers at once.
 
 import typer
 
-from cocola_lib.cli import accompany, data, listen, models, run, score, train
+from cocola_lib.cli import accompany, data, describe, listen, models, run, score, stems, train
 
 app = typer.Typer(
     name="cocola",
@@ -27,8 +27,12 @@ app = typer.Typer(
 )
 app.command(help=score.SCORE_HELP)(score.score)
 app.command(help=score.RANK_HELP)(score.rank)
+app.command(help=stems.STEMS_HELP)(stems.score_stems)
+app.command(help=stems.MATRIX_HELP)(stems.matrix)
+app.command()(describe.models)
 app.command(help=models.CALIBRATE_HELP)(models.calibrate)
 app.command(help=models.CONVERT_HELP)(models.convert)
+app.command(help=models.EXPORT_HELP)(models.export)
 app.command()(run.run)
 app.command()(train.train)
 app.add_typer(data.app, name="data")

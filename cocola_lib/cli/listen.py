@@ -12,9 +12,6 @@ from cocola_lib.cli.grouped import options_of
 
 app = typer.Typer(rich_markup_mode=None, help="A listening test: prepare, serve, status, export.")
 
-# voila's page asks a server on the internet for icons; with this, browsers refuse to ask any server but ours
-OWN_SERVER_ONLY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; frame-ancestors 'self'"
-
 Folder = Annotated[
     Path | None, typer.Argument(metavar="[STUDY]", help="Folder of the study.", show_default="outputs/quick/listening")
 ]
@@ -116,10 +113,9 @@ def serve(
     Store(made).close()  # a damaged file of answers is found now, not by the first listener
     page = write_page(made)
     typer.echo(f"The test: http://{ip}:{port}/ (Ctrl+C ends it). Answers: {made.answers_path.resolve()}", err=True)
-    command = [sys.executable, "-m", "voila", str(page), f"--port={port}", "--Voila.port_retries=0", f"--Voila.ip={ip}"]
-    command += [f"--theme={'dark' if dark else 'light'}", f"--Voila.open_browser={browser}", "--Voila.log_level=ERROR"]
-    settings = {"headers": {"Content-Security-Policy": OWN_SERVER_ONLY}}
-    command.append(f"--Voila.tornado_settings={settings}")
+    command = [sys.executable, "-W", "ignore", "-m", "cocola_lib.listening.server", str(page)]
+    command += [f"--port={port}", f"--Voila.ip={ip}", f"--Voila.open_browser={browser}"]
+    command.append(f"--theme={'dark' if dark else 'light'}")
     os.execv(sys.executable, command)
 
 

@@ -1,4 +1,4 @@
-"""`cocola calibrate` and `cocola convert`: what the scores of a checkpoint mean, and released files in our format."""
+"""`cocola calibrate`, `convert` and `export`: what scores mean, released files in our format, and models as ONNX."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cocola_lib.cli.grouped import options_of
-from cocola_lib.cli.shared_options import BatchSize, Device
+from cocola_lib.cli.shared_options import BatchSize, Checkpoint, Device
 
 CALIBRATE_HELP = """Measure what the scores of a checkpoint mean, on a data set of your choice.
 
@@ -25,6 +25,16 @@ CONVERT_HELP = """Convert a released checkpoint to our format: weights as safete
   cocola convert COCOLA_HP_v1.ckpt hp_v1/
 
 Only tensors are taken from the file; code that its pickle may hold is never run.
+"""
+
+EXPORT_HELP = """Write a model as ONNX, for plug-ins and other programs without Python.
+
+\b
+  cocola export --onnx model.onnx/
+  cocola export --onnx my_model.onnx/ --checkpoint my_model/
+
+The folder gets encoder.onnx (5 s of 16 kHz samples to embeddings, features included), similarity.onnx (Eq. 2) and
+onnx.json (modes, calibration). The graphs are compared with the model before they are kept.
 """
 
 
@@ -78,10 +88,23 @@ def convert(
 ):
     """Convert a checkpoint (see `CONVERT_HELP`)."""
     from cocola_lib.models import checkpoints
+    from cocola_lib.models.describe import describe
     from cocola_lib.models.formats import checkpoint_hash
 
     model, config = checkpoints.load(source)
     origin = {"converted_from": source.name, "source_hash": checkpoint_hash(source)}
     rest = {key: config.get(key) for key in ("training", "calibration")}
     checkpoints.save(target, model, **rest, provenance=(config.get("provenance") or {}) | origin)
-    typer.echo(f"{target}: {model.config.backbone}, features {model.config.features!r}")
+    typer.echo(f"{target}: {describe(target)['kind']}")
+
+
+def export(
+    onnx: Annotated[Path, typer.Option(help="Folder to write.")],
+    checkpoint: Checkpoint = None,
+):
+    """Write a model as ONNX (see `EXPORT_HELP`)."""
+    from cocola_lib.models import graphs
+    from cocola_lib.scoring import BUNDLED
+
+    difference = graphs.export(checkpoint or BUNDLED, onnx)
+    typer.echo(f"{onnx}: {graphs.ENCODER}, {graphs.SIMILARITY}, {graphs.ABOUT}; embeddings within {difference:.1g}")

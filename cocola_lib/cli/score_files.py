@@ -120,7 +120,7 @@ def finished(out, modes, settings):
                 entries.append((tuple(key), row))
     wanted = [*columns(modes), *STATUS]
     return {
-        key: {"files": ""} | {name: row.get(name, "") for name in wanted if name in row}
+        key: {name: row.get(name, "") for name in wanted if name in row or name == "files"}
         for key, row in entries
         if row.get("status") in ("ok", "silent")
         and all(str(row.get(name)) == str(value) for name, value in settings.items())

@@ -4,16 +4,15 @@ Everything else (headers, splits, errors, the cached index) is common and lies i
 the data sets publish, see the README; notebook 01 explores whichever are there.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from cocola_lib.data import containers
 from cocola_lib.data.containers import SUFFIX as STEM_MP4
+from cocola_lib.data.metadata import read_json, read_yaml
+from cocola_lib.data.names import inside, printable
 from cocola_lib.data.sound_files import AUDIO_SUFFIXES
 from cocola_lib.data.stems import Stem
 
@@ -37,7 +36,6 @@ MUSDB_VALID = (  # of its train folder, as the musdb package defines them
     "Meaxic - Take A Step",
     "Traffic Experiment - Sirens",
 )
-YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it reads the 2,100 files of Slakh in seconds
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,8 @@ def _entries(folder: Path, pattern: str = "*") -> list[Path]:
 
 
 def _audio_files(folder: Path) -> list[Path]:
-    files = (f for f in _entries(folder) if f.suffix.lower() in AUDIO_SUFFIXES and f.is_file())
-    return [f for f in files if f.stem.lower() not in NOT_STEMS]
+    files = (f for f in _entries(folder) if f.suffix.lower() in AUDIO_SUFFIXES and not f.is_dir())
+    return [f for f in files if f.stem.lower() not in NOT_STEMS]  # links to nowhere too: opening them names them
 
 
 def _split_tracks(pattern: str) -> Callable[[Path], list[tuple[str, Path]]]:
@@ -81,20 +79,6 @@ def _split_tracks(pattern: str) -> Callable[[Path], list[tuple[str, Path]]]:
     return lambda home: [
         (split, path) for folder, split in SPLIT_FOLDERS.items() for path in _entries(home / folder, pattern)
     ]
-
-
-def _read(path: Path, parse: Callable) -> dict:
-    """Parse a metadata file; whatever is wrong with it becomes one line."""
-    try:
-        content = parse(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: missing; unpack the archive again") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: cannot be read ({reason}); unpack the archive again") from None
-    if not isinstance(content, dict) or "stems" not in content:
-        raise ValueError(f"{path}: has no stems; unpack the archive again")
-    return content
 
 
 def _present(files: Iterable[Path]) -> tuple[Path, ...]:
@@ -109,8 +93,10 @@ def _present(files: Iterable[Path]) -> tuple[Path, ...]:
 def files_as_stems(folder: Path) -> list[Stem]:
     """Every audio file a stem, named after it; bass.wav beside bass.flac keep their suffixes."""
     files = _audio_files(folder)
-    names = Counter(f.stem for f in files)
-    return [Stem(f.stem if names[f.stem] == 1 else f.name, (f,)) for f in files]
+    short, names = Counter(printable(f.stem) for f in files), Counter(printable(f.name) for f in files)
+    if twice := next((name for name, n in names.items() if n > 1), None):
+        raise ValueError(f"{folder}: {twice} is there twice, its accents written in two ways; leave one of them")
+    return [Stem(printable(f.stem if short[printable(f.stem)] == 1 else f.name), (f,)) for f in files]
 
 
 def _cocochorales_stems(folder: Path) -> list[Stem]:
@@ -121,25 +107,25 @@ def _cocochorales_stems(folder: Path) -> list[Stem]:
 
 def _slakh_stems(folder: Path) -> list[Stem]:
     """S00_Guitar, ...: the rendered stems of metadata.yaml; the others exist as MIDI only."""
-    content = _read(folder / "metadata.yaml", lambda text: yaml.load(text, YAML))
+    content = read_yaml(folder / "metadata.yaml")
     try:
         rendered = {sid: entry["inst_class"] for sid, entry in content["stems"].items() if entry["audio_rendered"]}
     except (AttributeError, KeyError, TypeError):
         raise ValueError(f"{folder / 'metadata.yaml'}: stems lack inst_class or audio_rendered") from None
     suffix = ".wav" if any((folder / "stems").glob("S*.wav")) else ".flac"
-    files = _present(folder / "stems" / f"{sid}{suffix}" for sid in rendered)
-    return [Stem(f"{f.stem}_{rendered[f.stem]}", (f,)) for f in files]
+    files = {sid: inside(folder / "stems", f"{sid}{suffix}") for sid in rendered}
+    return [Stem(f"{sid}_{rendered[sid]}", _present([file])) for sid, file in files.items()]
 
 
 def _moisesdb_stems(folder: Path) -> list[Stem]:
     """A stem is the sum of the files under its name; a name that comes twice is still one stem."""
     files: dict[str, list[Path]] = {}
     try:
-        for stem in _read(folder / "data.json", json.loads)["stems"]:
+        for stem in read_json(folder / "data.json")["stems"]:
             for part in stem["tracks"]:
-                file = folder / stem["stemName"] / f"{part['id']}.{part.get('extension', 'wav')}"
+                file = inside(folder, stem["stemName"], f"{part['id']}.{part.get('extension', 'wav')}")
                 files.setdefault(stem["stemName"], []).append(file)
-    except (KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         raise ValueError(f"{folder / 'data.json'}: stems lack stemName, tracks or id") from None
     return [Stem(name, _present(files[name])) for name in sorted(files)]
 

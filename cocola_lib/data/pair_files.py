@@ -5,6 +5,7 @@ import io
 import os
 from pathlib import Path
 
+from cocola_lib.data.names import printable
 from cocola_lib.data.sound_files import AUDIO_SUFFIXES
 from cocola_lib.files import csv_of_rows, read_json, unguarded, write_json, write_text
 
@@ -78,7 +79,7 @@ def match_folders(conditioning, accompaniment):
     for folder in (conditioning, accompaniment):
         by_name = {}
         for file in audio_files(folder):
-            name = str(Path(file).with_suffix(""))
+            name = printable(str(Path(file).with_suffix("")))
             if name in by_name:
                 raise ValueError(f"{folder}: {by_name[name]} and {file} have one name; leave one of them")
             by_name[name] = file
@@ -137,13 +138,13 @@ def write_rows(rows, out):
 
 
 def audio_files(folder):
-    """Audio files under a folder: relative path -> a string that changes when the file does."""
+    """Audio files under a folder, links to nowhere too: relative path -> a string that changes when the file does."""
     folder = Path(folder)
     if not folder.exists():
         raise FileNotFoundError(f"{folder}: no such folder")
     if not folder.is_dir():
         raise ValueError(f"{folder}: is a file; expected a folder of clips")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and not p.is_dir())
     files = [p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
     if not files:
         raise ValueError(f"{folder}: holds no audio ({', '.join(AUDIO_SUFFIXES)})")

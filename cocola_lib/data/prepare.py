@@ -99,11 +99,13 @@ def read_tracks(root: Path) -> tuple[list[Track], list[Exception]]:
     for path in sorted(root.glob(f"*/*/*/{TRACK}")):
         try:
             track = track_from_row(json.loads(path.read_text(encoding="utf-8"))["track"], path.parent)
+            if ".." in Path(track.id).parts or any(f.parent != path.parent for stem in track.stems for f in stem.files):
+                raise ValueError(f"{path}: names files elsewhere; delete {path.parent} and prepare again")
             missing = [f for stem in track.stems for f in stem.files if not f.is_file()]
             if missing:
                 raise ValueError(f"{missing[0]}: missing; delete {path.parent} and prepare again")
             tracks.append(track)
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError, RecursionError) as error:
             broken.append(ValueError(f"{path}: cannot be read ({error}); delete {path.parent} and prepare again"))
         except (ValueError, OSError) as error:
             broken.append(error)

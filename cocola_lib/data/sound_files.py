@@ -123,6 +123,15 @@ def mp3_frames(path):
     return mpeg.frames_of(path, status.st_size, status.st_mtime_ns)
 
 
+def states_delay(path):
+    """Whether a file says by how much its encoder begins late; an MP3 without LAME's tag and a bare AAC do not."""
+    path = Path(path)
+    if path.suffix.lower() == ".mp3":
+        frames = mp3_frames(path)
+        return frames is None or frames.delay is not None
+    return path.suffix.lower() != ".aac"
+
+
 def _through_ffmpeg(path, reason):
     """Open a file that libsndfile does not read, for a reason."""
     ogg.holds_several(path)

@@ -16,6 +16,8 @@ import numpy as np
 
 from cocola_lib.data import doubts, prepare
 from cocola_lib.data.adapters import ADAPTERS, OURS, SPLIT_FOLDERS, Adapter
+from cocola_lib.data.names import printable
+from cocola_lib.data.sound_files import states_delay
 from cocola_lib.data.stems import Stem, Track, track_from_row, track_to_row
 from cocola_lib.files import cached, data_dir, keep, read_json, write_json
 
@@ -39,7 +41,15 @@ def make_track(dataset: str, split: str, folder: Path, stems: list[Stem], id: st
     if len(rates) > 1:
         raise ValueError(f"{folder}: stems of different sample rates ({rates} Hz); resample them to one rate")
     n_samples = max(header.n_samples for header in headers)
-    return Track(id or f"{dataset}/{split}/{folder.name}", dataset, split, tuple(stems), rates[0], n_samples)
+    files = [file for stem in stems for file in stem.files]
+    late = [printable(file.name) for file in files if not states_delay(file)]
+    if late and len({file.suffix.lower() for file in files}) > 1:
+        warnings.warn(
+            f"{folder}: {', '.join(late)} do not state their encoder's delay, which is estimated (an MP3's: 1,105 "
+            "samples, 25 ms at 44.1 kHz); beside stems of another format they may be early or late by some ms",
+            stacklevel=2,
+        )
+    return Track(id or f"{dataset}/{split}/{printable(folder.name)}", dataset, split, tuple(stems), rates[0], n_samples)
 
 
 def assign_splits(names: list[str], seed: int = 42) -> dict[str, str]:
@@ -174,7 +184,7 @@ def _read_tracks(adapter: Adapter, root: Path, mini: str | None) -> tuple[list[T
     found = list(adapter.tracks(root))
     ours = assign_splits([path.name for split, path in found if split == OURS])
     # a miniature says so in its own name, so that no table can pass it off as the real data set
-    dataset = mini or adapter.dataset or root.name
+    dataset = mini or adapter.dataset or printable(root.name)
 
     def read(entry: tuple[str, Path]) -> Track | Exception:
         split, path = entry

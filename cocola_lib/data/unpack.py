@@ -1,5 +1,6 @@
 """Unpacking: archives from elsewhere, without trusting anything that they say."""
 
+import lzma
 import shutil
 import stat
 import tarfile
@@ -8,12 +9,22 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    FileExistsError,
+    NotADirectoryError,
+)
+
 
 def unpack(archive: Path, target: Path) -> None:
     """Unpack regular files and folders of a .zip or .tar.* into a folder.
 
     Raises:
-        ValueError: a member that points outside, is a link or a device, or a damaged archive.
+        ValueError: a member that points outside, is a link or a device; a damaged or encrypted archive.
         OSError: not enough space.
     """
     try:
@@ -27,7 +38,11 @@ def unpack(archive: Path, target: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:
                 shutil.copyfileobj(source, file, 1 << 20)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, FileExistsError, NotADirectoryError) as error:
+    except NotImplementedError as error:
+        raise ValueError(f"{archive}: packed in a way that Python does not know ({error}); unpack it by hand") from None
+    except RuntimeError:
+        raise ValueError(f"{archive}: encrypted; unpack it by hand, with its password") from None
+    except DAMAGED as error:
         raise ValueError(f"{archive}: damaged archive ({error}); delete it and download again") from None
 
 

@@ -3,7 +3,7 @@
 Sounds: `stimuli` makes them, `prepare` writes them down as a study, `folder` reads it, `design` deals them out.
 Answers: `store` keeps each on disk, `results` makes tables of them, `rehearsal` invents listeners. The test itself:
 `words` is what listeners read, `session` one listener's way through it, `room` (and room.js) its widget, `page` what
-voila serves.
+`server`, a voila with most doors shut, shows in a browser.
 """
 
 from cocola_lib.extras import need

@@ -14,6 +14,8 @@ import numba
 import numpy as np
 from scipy import stats
 
+from cocola_lib.accompaniment.comparisons import holm
+
 COEFFICIENTS = ("r", "rho", "tau")  # Pearson, Spearman, Kendall's tau-b
 MAX_ORDERS = 5040  # orders of systems for the permutation test: all of up to 7 systems, else as many random ones
 
@@ -108,18 +110,12 @@ def permutation_p(x: np.ndarray, y: np.ndarray, seed: int = 0) -> np.ndarray:
 def correct(p: Sequence[float], method: Literal["holm", "bh"]) -> np.ndarray:
     """p-values corrected for their number: "holm" (family-wise error) or "bh" (false discovery rate); NaN stays NaN.
 
-    Holm, Scandinavian Journal of Statistics 6, 1979, which scipy lacks; Benjamini and Hochberg, JRSS B 57, 1995.
+    Holm: see `comparisons.holm`; Benjamini and Hochberg, JRSS B 57, 1995.
     """
     p = np.asarray(p, dtype=np.float64)
     there, result = np.isfinite(p), np.full(len(p), np.nan)
-    result[there] = {"holm": _holm, "bh": stats.false_discovery_control}[method](p[there])
+    result[there] = {"holm": holm, "bh": stats.false_discovery_control}[method](p[there])
     return result
-
-
-def _holm(p: np.ndarray) -> np.ndarray:
-    order = np.argsort(p)
-    adjusted = np.maximum.accumulate(np.arange(len(p), 0, -1) * p[order])
-    return np.minimum(adjusted, 1)[np.argsort(order)]
 
 
 def power(r: float, n, alpha: float = 0.05) -> np.ndarray:

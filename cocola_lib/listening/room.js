@@ -51,6 +51,9 @@ class Clip {
     });
     this.fieldset = make("fieldset", { class: "room-scale", "aria-label": `Rating of ${this.data.label}` });
     this.fieldset.append(...this.radios.map((r) => r.node));
+    this.fieldset.addEventListener("click", () => {
+      if (this.fieldset.disabled) this.status.textContent = `play ${this.room.screen.listen_s} s first`;
+    });
     return this.fieldset;
   }
 
@@ -191,7 +194,29 @@ class Room {
     this.onMessage = (message, buffers) => this.receive(message, buffers);
     model.on("change:screen", this.onScreen);
     model.on("msg:custom", this.onMessage);
+    this.key = `cocola listener of ${this.screen.study}`;
     this.build();
+    const token = this.remembered();
+    if (token && this.screen.view === "welcome") this.send({ do: "resume", token });
+  }
+
+  // What makes a reload the same listener: in a window of its own the address keeps it, and the browser does anyway.
+  remembered() {
+    const address = this.model.get("alone") ? location.hash.slice(1) : "";
+    try {
+      return address || localStorage.getItem(this.key) || "";
+    } catch {
+      return address; // a browser that keeps nothing
+    }
+  }
+
+  remember(token) {
+    if (this.model.get("alone")) history.replaceState(null, "", token ? `#${token}` : location.pathname);
+    try {
+      token ? localStorage.setItem(this.key, token) : localStorage.removeItem(this.key);
+    } catch {
+      // the address has it
+    }
   }
 
   send(message) {
@@ -207,6 +232,7 @@ class Room {
 
   receive(message, buffers) {
     this.waiting.delete(message.done);
+    if ("token" in message) this.remember(message.token);
     for (const clip of this.clips) clip.acknowledged(message.done);
     if (message.sounds === this.screen.view && message.done === this.asked) {
       buffers.forEach((bytes, i) => this.clips[i]?.load(bytes));
@@ -220,11 +246,9 @@ class Room {
     const late = performance.now() - oldest > LATE_MS;
     if (late === !this.lost.hidden) return;
     this.lost.hidden = !late;
-    const name = this.screen.progress?.text.split(" · ")[0];
     const again = this.root.classList.contains("room-alone") ? "reload this page" : "run this cell again";
     this.lost.textContent = late
-      ? `The test does not answer. It may be busy; if this stays, ${again}` +
-        (name ? ` and enter your name, ${name}. Every answer shown as saved is safe.` : ".")
+      ? `The test does not answer. It may be busy; if this stays, ${again}. Every answer shown as saved is safe.`
       : "";
   }
 
@@ -260,8 +284,8 @@ class Room {
       ...screen.text.map((text) => make("p", {}, ...words(text))),
       ...(screen.show_scale ? [this.table()] : []),
       ...(this.field ? [make("label", { class: "room-field" }, screen.field.label, this.field)] : []),
-      ...this.clips.map((clip) => clip.node),
       ...(screen.hint ? [make("p", { class: "room-hint" }, screen.hint)] : []),
+      ...this.clips.map((clip) => clip.node),
       ...(screen.download ? [this.download()] : []),
       this.problem,
       make("div", { class: "room-buttons" }, ...this.buttons, this.missing),
@@ -296,7 +320,8 @@ class Room {
 
   press(data) {
     for (const clip of this.clips) clip.leave();
-    this.send(data.do === "name" ? { do: "name", name: this.field.value } : { do: data.do });
+    const named = { name: this.field?.value, token: this.remembered() };
+    this.send({ do: data.do, ...(data.do === "name" ? named : {}) });
   }
 
   table() {

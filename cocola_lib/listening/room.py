@@ -32,8 +32,8 @@ class Room(anywidget.AnyWidget):
     )
 
     def __init__(self, study: Study, path: str | Path | None = None):
-        self.session = Session(study, Store(study, path))
         alone = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+        self.session = Session(study, Store(study, path), guarded=alone)
         super().__init__(screen=self.session.screen(), alone=alone)
         self.on_msg(self._receive)
 
@@ -49,4 +49,7 @@ class Room(anywidget.AnyWidget):
             return
         self.session.do(message)
         self.screen = self.session.screen()
-        self.send({"done": message["id"]})
+        reply = {"done": message["id"]}
+        if message.get("do") in ("name", "resume", "leave"):  # never part of the screen, which notebooks save
+            reply["token"] = self.session.token()
+        self.send(reply)

@@ -23,6 +23,7 @@ class Session:
         study, store: what is heard, and where answers go.
         listener: None on the welcome screen.
         returning: the listener was known and has not said yet that it is them.
+        guarded: a name that is taken opens with its listener's token only; in a notebook, the name is enough.
         problem: one line for the listener, until the next message.
         trained: seconds heard of the training clips, which are nobody's answers.
     """
@@ -31,6 +32,7 @@ class Session:
     store: Store
     listener: Listener | None = None
     returning: bool = False
+    guarded: bool = False
     problem: str = ""
     suggestion: str = field(default_factory=words.pseudonym)
     trained: dict[str, float] = field(default_factory=dict)
@@ -41,13 +43,15 @@ class Session:
         """Carry out one message; a mistake becomes the `problem` that the screen shows.
 
         Args:
-            message: {"do": name, "leave" | "begin" | "next" | "back" | "finish"}, or {"do": "listen", view, clip,
-                covered_s, played_s}, or {"do": "rate", view, clip, rating}; clip is the position on the screen called
-                view, from 0. What comes late, of a screen that has been left, is no clip of this one and does nothing.
+            message: {"do": "leave" | "begin" | "next" | "back" | "finish"}, {"do": "name", name, token}, {"do":
+                "resume", token}, {"do": "listen", view, clip, covered_s, played_s}, or {"do": "rate", view, clip,
+                rating}; clip is the position on the screen called view, from 0. What comes late, of a screen that has
+                been left, is no clip of this one and does nothing. The token is what `token` gave this browser before.
         """
         self.problem = ""
         actions = {
-            "name": lambda: self._enter(str(message.get("name", ""))),
+            "name": lambda: self._enter(str(message.get("name", "")), str(message.get("token", ""))),
+            "resume": lambda: self._resume(str(message.get("token", ""))),
             "leave": self._leave,
             "begin": self._begin,
             "next": lambda: self._turn(1),
@@ -64,9 +68,20 @@ class Session:
                 str(error) if isinstance(error, ValueError) else "That did not work here; please go on below."
             )
 
-    def _enter(self, name: str) -> None:
+    def token(self) -> str:
+        """What a browser keeps to be this listener again after a reload; "" on the welcome screen."""
+        return self.store.token(self.listener.name) if self.listener is not None else ""
+
+    def _enter(self, name: str, token: str) -> None:
+        known = self.store.find(" ".join(name.split()))
+        if self.guarded and known is not None and self.store.owner(token) != known:
+            raise ValueError(words.TAKEN)
         self.listener = self.store.join(name)
         self.returning = bool(self.store.answers(self.listener.name)) and not self.listener.finished
+
+    def _resume(self, token: str) -> None:
+        self.listener = self.store.owner(token)
+        self.returning = self.listener is not None and not self.listener.finished
 
     def _leave(self) -> None:
         self.listener, self.returning, self.suggestion = None, False, words.pseudonym()
@@ -121,7 +136,7 @@ class Session:
     def screen(self) -> dict:
         """The present screen."""
         if self.listener is None:
-            screen = words.welcome(self.study, self.suggestion)
+            screen = words.welcome(self.study, self.suggestion, self.guarded)
         elif self.listener.finished:
             csv = csv_of(ratings(self.store, self.listener.name))
             screen = words.thanks(self.listener.name, csv)
@@ -138,7 +153,12 @@ class Session:
 
     def _frame(self) -> dict:
         """What every screen has: the scale, how much to listen, how far the listener is, and a problem if any."""
-        frame = {"scale": self.study.scale, "listen_s": self.study.settings.listen_s, "problem": self.problem}
+        frame = {
+            "study": self.study.hash,
+            "scale": self.study.scale,
+            "listen_s": self.study.settings.listen_s,
+            "problem": self.problem,
+        }
         if self.listener is not None:
             rated, total = self._progress()
             missing = 0 if self.returning or self.listener.finished else self._missing()

@@ -14,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from cocola_lib.data import audio
 from cocola_lib.data.audio import SAMPLE_RATE
+from cocola_lib.data.levels import is_silent
 from cocola_lib.data.stems import Track
 
 KINDS = ("Random", "Shifted", "Stretched", "Ground Truth")  # rows whose rank is known, made from the true answer
@@ -156,6 +157,6 @@ def _reference(rows: pd.DataFrame) -> str:
 def _start(path: str | Path, seconds: float) -> np.ndarray:
     """The first seconds of a file; what is shorter is padded with silence, what is silent is refused."""
     clip = audio.read(path, duration_s=seconds)
-    if not clip.any():
+    if is_silent(clip, SAMPLE_RATE):
         raise ValueError(f"{path}: silent in its first {seconds:g} s; leave this id out of the manifest")
     return clip

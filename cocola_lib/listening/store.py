@@ -5,6 +5,7 @@ Each row is a transaction of its own, written ahead and flushed to the disk (WAL
 returns, and then moved from the log into the file: whoever copies the file has every answer.
 """
 
+import secrets
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ CREATE TABLE answers (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, stimulus TEXT NOT NULL, rating INTEGER NOT NULL,
     time TEXT NOT NULL, FOREIGN KEY (name, stimulus) REFERENCES pages(name, stimulus));
 """
+TOKENS = "CREATE TABLE IF NOT EXISTS tokens (name TEXT PRIMARY KEY COLLATE NOCASE, token TEXT NOT NULL UNIQUE)"
 CANNOT_WRITE = tuple(f"SQLITE_{name}" for name in ("READONLY", "CANTOPEN", "PERM", "FULL", "IOERR", "BUSY"))
 LAST = "SELECT max(id) FROM answers GROUP BY name, stimulus"
 
@@ -85,6 +87,7 @@ class Store:
                 raise ValueError(
                     f"{self.path}: a database of something else, not of a listening test; give another path"
                 )
+            db.execute(TOKENS)
         self._belong()
         if problem := [row[0] for row in self._db.execute("PRAGMA quick_check") if row[0] != "ok"]:
             raise sqlite3.DatabaseError(problem[0].splitlines()[0])
@@ -147,6 +150,17 @@ class Store:
             ]
             db.executemany("INSERT INTO pages VALUES (?, ?, ?, ?)", rows)
         return Listener(name, slot, -1, False)
+
+    def token(self, name: str) -> str:
+        """A listener's secret, which their browser keeps: with it they are back where they were."""
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO tokens VALUES (?, ?)", (name, secrets.token_urlsafe(16)))
+            return db.execute("SELECT token FROM tokens WHERE name = ?", (name,)).fetchone()[0]
+
+    def owner(self, token: str) -> Listener | None:
+        """The listener whose secret this is, or None."""
+        row = self._db.execute("SELECT name FROM tokens WHERE token = ?", (token,)).fetchone()
+        return self.find(row[0]) if row else None
 
     def pages(self, name: str) -> list[list[str]]:
         """The listener's pages as they were logged: lists of stimulus ids."""

@@ -35,6 +35,17 @@ PLAYERS = (
 )
 
 
+TAKEN = (
+    "Somebody has this name. Please take another one; if it is yours, open the test in the browser in which you began, "
+    "or with the address that it shows there."
+)
+TO_GO_ON = (  # in a notebook, and in a window of its own
+    "You can stop whenever you like, and go on later with the same name. **Please note it.**",
+    "You can stop whenever you like: the same browser will know you again, and so will any other one to which you give "
+    "the address that this page shows after you have begun.",
+)
+
+
 def pseudonym() -> str:
     """A made-up name to start from, e.g. "quiet-oboe-271"."""
     return f"{secrets.choice(MOODS)}-{secrets.choice(PLAYERS)}-{100 + secrets.randbelow(900)}"
@@ -45,7 +56,7 @@ def minutes(study: Study) -> int:
     return max(2, round(sum(map(len, study.plan(0))) * (study.settings.seconds + 7) / 60))
 
 
-def welcome(study: Study, suggestion: str) -> dict:
+def welcome(study: Study, suggestion: str, alone: bool = False) -> dict:
     pages = study.plan(0)
     clips = sum(map(len, pages))
     return {
@@ -56,8 +67,8 @@ def welcome(study: Study, suggestion: str) -> dict:
             "In each clip one part of a piece was given, and another part was added to it. You say how well the two "
             "belong together. You need not be a musician.",
             "Please use headphones or good loudspeakers, in a quiet place.",
-            "Your answers are kept under a made-up name, on this computer only; nothing is sent anywhere. Every answer "
-            "is saved at once: you can stop whenever you like, and go on later with the same name. **Please note it.**",
+            "Your answers are kept under a made-up name, on the computer of whoever invited you and nowhere else. "
+            f"Every answer is saved at once. {TO_GO_ON[alone]}",
         ],
         "field": {"label": "Your made-up name (not your real one)", "value": suggestion},
         "buttons": [{"do": "name", "label": "Begin"}],
@@ -65,10 +76,11 @@ def welcome(study: Study, suggestion: str) -> dict:
 
 
 def welcome_back(name: str, rated: int, total: int, page: int) -> dict:
+    where = f"page {page}" if page > 0 else "the examples"
     return {
         "view": "welcome back",
         "heading": f"Welcome back, {name}",
-        "text": [f"Somebody with this name rated {rated} of {total} clips and stopped at page {page}. Is that you?"],
+        "text": [f"Somebody with this name rated {rated} of {total} clips and stopped at {where}. Is that you?"],
         "buttons": [
             {"do": "leave", "label": "No, I need another name", "minor": True},
             {"do": "begin", "label": "Yes, go on where I stopped"},
@@ -146,7 +158,7 @@ def thanks(name: str, csv: str) -> dict:
         "view": "thanks",
         "heading": "Thank you!",
         "text": [
-            "Your answers are saved on this computer. You can close this page now.",
+            "Your answers are saved. You can close this page now.",
             "If you are curious, here they are as a table, with what each clip was.",
         ],
         "download": {"label": "Download my answers (CSV)", "name": f"answers {name}.csv", "text": csv},

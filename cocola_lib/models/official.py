@@ -15,6 +15,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 from cocola_lib.encoder import Cocola, ModelConfig
 from cocola_lib.models.formats import FORMAT, VERSION, checkpoint_hash, fit
 from cocola_lib.models.phalar import PHALAR_STEM, load_phalar
+from cocola_lib.models.pickles import check_checkpoint
 
 INPUT_TYPES = {"double_channel_harmonic_percussive": "hps", "single_channel_mel_spectrogram": "mel_htk"}
 GETATTR = ("builtins.getattr", "__builtin__.getattr")
@@ -139,6 +140,7 @@ def read_lightning(path):
             whole = zipfile.is_zipfile(file)
         if not whole:
             raise ValueError("neither a folder of ours nor a Lightning checkpoint, or cut off: copy it again")
+        check_checkpoint(path)
         unknown = get_unsafe_globals_in_checkpoint(path)
         with safe_globals([(_member if name in GETATTR else _Inert, name) for name in unknown]):
             contents = torch.load(path, map_location="cpu", weights_only=True)
@@ -157,11 +159,16 @@ def read_lightning(path):
     for name, value in state.items():
         if not (isinstance(name, str) and isinstance(value, torch.Tensor)):
             raise ValueError(f"{path}: state_dict holds something that is no tensor ({str(name)[:60]!r}); refused")
+        plain = value.layout is torch.strided and value.device.type == "cpu"
+        if not plain or value.nbytes > value.untyped_storage().nbytes():
+            raise ValueError(f"{path}: {name[:60]!r} has more values than the file holds; refused")
     return contents
 
 
 class _Inert:
     """Stands for a name that torch does not know: keeps what it is called with, and does nothing."""
+
+    arguments = ()  # of one that is made without a call
 
     def __init__(self, *arguments):
         self.arguments = arguments

@@ -15,11 +15,13 @@ from cocola_lib.hearing import foils
 from cocola_lib.notebook import players as listen
 from cocola_lib.notebook.pair_views import pair_picture, read_scores
 from cocola_lib.notebook.panel import Panel
+from cocola_lib.notebook.titles import title
 from cocola_lib.sampling import PairSpec, WindowSampler, split_stems
 from cocola_lib.scoring import Scorer
 
 SURPRISE = "surprise"  # a kind that is drawn and not told
 ROLES = ("anchor", "accompaniment", "out")
+AT_MOST = {"width": "100%", "max_width": "460px"}
 HINT = "If nothing happens when you choose, run this cell: choosing needs a kernel, listening does not."
 
 
@@ -49,13 +51,13 @@ class Audition(Panel):
         self.sampler, self.scorer, self.seed = sampler, scorer, seed
         self._rng, self._quiet = np.random.default_rng([seed, 1]), False
         wide = {"description_width": "90px"}
-        ids = [track.id for track in sampler.tracks]
-        self.track = ipywidgets.Dropdown(options=ids, description="Track", style=wide, layout={"width": "460px"})
+        tracks = [(title(track), track.id) for track in sampler.tracks]
+        self.track = ipywidgets.Dropdown(options=tracks, description="Track", style=wide, layout=AT_MOST)
         self.window = ipywidgets.SelectionSlider(
             options=[0.0],
             description="Starts at (s)",
             style=wide,
-            layout={"width": "460px"},
+            layout=AT_MOST,
             continuous_update=False,
         )
         self.stems = ipywidgets.VBox()
@@ -71,7 +73,8 @@ class Audition(Panel):
             icon="random",
             tooltip="draws a track, a window, stems and a kind, untold",
         )
-        rows = [ipywidgets.HBox([self.kind_menu, self.amount_menu, self.surprise_button])]
+        menus = [self.kind_menu, self.amount_menu, self.surprise_button]
+        rows = [ipywidgets.HBox(menus, layout={"flex_flow": "row wrap"})]
         super().__init__(above=[self.track, self.window, self.stems, *rows])
         self._choose(specs[0], "coherent")
         self.track.observe(self._new_track, "value")
@@ -82,7 +85,7 @@ class Audition(Panel):
 
     def surprise(self) -> None:
         """Draw a track, a window, stems and a kind, and do not tell which kind."""
-        for track_id in map(str, self._rng.permutation(self.track.options)):
+        for track_id in map(str, self._rng.permutation([track.id for track in self.sampler.tracks])):
             starts, active = self.sampler.windows(self.sampler.by_id[track_id])
             if len(starts):
                 break
@@ -143,8 +146,8 @@ class Audition(Panel):
                 options=ROLES,
                 value=roles.get(name, "out"),
                 description=name,
-                style={"button_width": "130px", "description_width": "90px"},
-                layout={"width": "560px", "display": "flex"},  # the name beside its buttons
+                style={"button_width": "120px", "description_width": "90px"},
+                layout={"width": "100%", "max_width": "560px", "display": "flex"},  # the name beside its buttons
                 tooltips=[f"{name}: {role}" for role in ROLES],
             )
             for name in names
@@ -207,8 +210,9 @@ class Audition(Panel):
     def _document(self, anchor: np.ndarray, foil: foils.Foil) -> str:
         told = "what you hear as accompaniment is told below" if self.kind_menu.value == SURPRISE else foil.what
         spec = self.spec
-        title = f"{spec.track_id}, from {spec.start_s:g} s: {' + '.join(spec.anchor)}, with {' + '.join(spec.positive)}"
-        players = listen.Players(self.clips, title=f"{title} ({told})")._repr_html_()
+        stems = f"{' + '.join(spec.anchor)}, with {' + '.join(spec.positive)} ({told})"
+        heard = f"{title(self.sampler.by_id[spec.track_id])}, from {spec.start_s:g} s: {stems}"
+        players = listen.Players(self.clips, title=heard)._repr_html_()
         answer = f"<p>What you hear as accompaniment: {html.escape(foil.what)}.</p>"
         if self.scorer is not None:
             answer += read_scores(self.scorer, anchor, foil.clip)

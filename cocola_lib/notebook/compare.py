@@ -54,7 +54,7 @@ class Compare(Panel):
             value=self.item,
             description="Conditioning",
             style={"description_width": "90px"},
-            layout=ipywidgets.Layout(width="520px"),
+            layout={"width": "100%", "max_width": "520px"},
         )
         super().__init__(above=[self.menu])
         self.menu.observe(self._changed, "value")

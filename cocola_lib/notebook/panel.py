@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import ipywidgets
 from IPython.display import HTML, display
 
+from cocola_lib.notebook.shown import PLAIN
+
 NO_CONTROLS = "(Controls are here when the notebook is trusted and its cells have been run. Sounds play without them.)"
 
 
@@ -44,7 +46,7 @@ class Panel:
         self.show(f'<p role="alert"><b>{html.escape(message)}</b></p>')
 
     def _as(self, kind: str, part: str) -> str:
-        return f'<div class="cocola-document cocola-{kind}" data-of="{self._id}">{part}</div>'
+        return f'<div class="cocola-document cocola-{kind} {PLAIN}" data-of="{self._id}">{part}</div>'
 
     def _ipython_display_(self) -> None:
         display(self.box._repr_mimebundle_() | {"text/plain": NO_CONTROLS}, raw=True)

@@ -15,6 +15,7 @@ import numpy as np
 import soundfile
 
 from cocola_lib.data.audio import SAMPLE_RATE, match_levels
+from cocola_lib.notebook.shown import PLAIN
 
 
 def audio_tag(clip: np.ndarray, label: str, rate: int = SAMPLE_RATE, small: bool = False) -> str:
@@ -50,7 +51,7 @@ def one_player(body: str, label: str) -> str:
         label: of the whole player, for screen readers.
     """
     return (
-        f'<div class="cocola-player" role="group" aria-label="{html.escape(label)}">{body}</div>'
+        f'<div class="cocola-player {PLAIN}" role="group" aria-label="{html.escape(label)}">{body}</div>'
         f"<style>{_asset('player.css')}</style><script>{_asset('player.js')}</script>"
     )
 

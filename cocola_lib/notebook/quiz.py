@@ -19,6 +19,7 @@ from cocola_lib.hearing import foils, probes
 from cocola_lib.notebook import players as listen
 from cocola_lib.notebook.panel import Panel
 from cocola_lib.notebook.shown import Table
+from cocola_lib.notebook.titles import title
 from cocola_lib.sampling import PairSpec, WindowSampler
 
 KINDS = tuple(kind for kind in foils.KINDS if kind != "coherent")
@@ -113,7 +114,8 @@ class Quiz(Panel):
         ]
         self.next_button = ipywidgets.Button(description="Next", icon="arrow-right", tooltip="the next question")
         self.again_button = ipywidgets.Button(tooltip="forgets all answers; asks once before it does", layout=APART)
-        super().__init__(below=[ipywidgets.HBox([*self.buttons, self.next_button, self.again_button])])
+        row = [*self.buttons, self.next_button, self.again_button]
+        super().__init__(below=[ipywidgets.HBox(row, layout={"flex_flow": "row wrap"})])
         for i, button in enumerate(self.buttons):
             button.on_click(lambda _, i=i: self.answer(i))
         self.next_button.on_click(lambda _: self._ask())
@@ -208,7 +210,8 @@ class Quiz(Panel):
         for letter, clip in zip(LETTERS, self.round.candidates, strict=False):
             clips[f"with candidate {letter}"] = self.round.conditioning + clip
         spec = self.round.spec
-        source = f"The music: {' + '.join(spec.anchor)} of {spec.track_id}, from {spec.start_s:g} s."
+        track = title(self.sampler.by_id[spec.track_id])
+        source = f"The music: {' + '.join(spec.anchor)} of {track}, from {spec.start_s:g} s."
         return (
             listen.Players(clips, title=question, small=True)._repr_html_()
             + f"<p><small>{html.escape(source)} {HINT}</small></p>"

@@ -48,9 +48,8 @@ def agreement_found(table: pd.DataFrame, alpha: float, ceiling: dict[str, float]
         table: raters x stimuli; alpha: Krippendorff's, ordinal; ceiling: from `agreement.ceiling`.
     """
     if not np.isfinite(ceiling["item"]):
-        return (
-            "**No two listeners rated the same stimulus**, so nothing can be said about their agreement or a ceiling."
-        )
+        why = _why_unknown(ceiling["ratings_per_stimulus"])
+        return f"**{why}**, so nothing can be said about their agreement or a ceiling."
     share = {name: max(part, 0.0) for name, part in agreement.variance_components(table).items()}  # below 0 is 0
     stimuli, raters, rest = (_percent(share[k] / sum(share.values())) for k in ("stimuli", "raters", "residual"))
     return (
@@ -107,7 +106,7 @@ def ceiling_found(ceiling: dict[str, float], n_stimuli: int, metric: str, r: flo
         ceiling: from `agreement.ceiling`; n_stimuli: rated by anybody; r: of the metric with mean ratings.
     """
     if not np.isfinite(ceiling["item"]):
-        return "The ceiling is unknown here: no two listeners rated the same stimulus."
+        return f"The ceiling is unknown here. {_why_unknown(ceiling['ratings_per_stimulus'])}."
     if ceiling["item"] == 0:
         return "The ratings of one stimulus have nothing in common: the ceiling is 0, and no correlation can be read."
     shared = ceiling["stimuli_split_half"]
@@ -196,7 +195,8 @@ def found(
         screening_table: from `before_after`.
     """
     items = correlations[correlations["level"] == "item"]
-    top, mine = items.loc[items["r"].idxmax()], items.iloc[0]
+    mine = items.iloc[0]
+    top = items.loc[items["r"].idxmax()] if items["r"].notna().any() else mine
     (r_top, r_mine), sure = (score(*row[["r", "r_low", "r_high"]]) for row in (top, mine)), items["r_holm"] < 0.05
     known = bool(np.isfinite(ceiling))
     others = f", the other listeners {_percent(people['preference'])}" * known
@@ -204,7 +204,7 @@ def found(
     lines += [
         f"Listeners agree with alpha = {alpha:.2f}; their mean ratings allow r = {ceiling:.2f} at most."
         if known
-        else "No two listeners rated the same stimulus: their agreement is not known.",
+        else f"{_why_unknown(agreement.ratings_per_stimulus(agreement.matrix(test.rated)))}: agreement is not known.",
         f"The highest r with mean ratings is {r_top} ({top['metric']}). After Holm's correction, {sure.sum()} of "
         f"{len(sure)} metrics differ from 0{': ' * bool(sure.any())}{', '.join(items.loc[sure, 'metric'])}.",
         f"{mine['metric']} has r = {r_mine} and orders {_percent(preferences['accuracy'][0])} of pairs as listeners do "
@@ -228,6 +228,13 @@ def screened(table: pd.DataFrame) -> str:
     return (
         f"{text}; without them, alpha is {kept['alpha, ordinal']:.2f} and {r.removesuffix(', items')} is {kept[r]:.2f}."
     )
+
+
+def _why_unknown(ratings_per_stimulus: float) -> str:
+    """Why ratings have no ceiling."""
+    if ratings_per_stimulus <= 1:
+        return "No two listeners rated the same stimulus"
+    return "The ratings are all alike, or too few to tell stimuli from chance"
 
 
 def _percent(share: float) -> str:

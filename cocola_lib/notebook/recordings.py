@@ -1,12 +1,13 @@
 """Music by people in notebooks 03 and 04: measured where the demos are at hand, else the table beside the weights."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from cocola_lib import scoring
 from cocola_lib.classification.partners import APART, measure_pieces
-from cocola_lib.data import demos
+from cocola_lib.data.demos import NAME
 from cocola_lib.data.stems import Track
 from cocola_lib.data.tracks import load_tracks
 from cocola_lib.files import data_dir
@@ -21,8 +22,16 @@ GET = "`cocola data download demos` fetches recordings to measure here"
 
 def at_hand() -> list[Track]:
     """The pieces that `cocola data download demos` wrote; none without it."""
-    folder = data_dir() / demos.NAME / "multitrack"
+    folder = data_dir() / NAME / "multitrack"
     return load_tracks(folder, keep_unrelated=True) if folder.is_dir() else []
+
+
+def music(tracks: Sequence[Track]) -> tuple[list[Track], str]:
+    """The demos at hand, else the given tracks; and a sentence that says which."""
+    if recorded := at_hand():
+        return recorded, f"The music below was recorded by people: {len(recorded)} pieces of `{NAME}`."
+    names = ", ".join(sorted({track.dataset for track in tracks}))
+    return list(tracks), f"No recordings are at hand ({GET}), so the music below is the one above: {names}."
 
 
 def found(metrics: dict[str, Scorer], n: int, seed: int) -> tuple[pd.DataFrame, str]:
@@ -39,8 +48,8 @@ def found(metrics: dict[str, Scorer], n: int, seed: int) -> tuple[pd.DataFrame, 
     tracks = at_hand()
     if tracks:
         table = measure_pieces(tracks, metrics, APART, n, seed)
-        return table, f"**Measured here**, on {len(tracks)} pieces from `{data_dir() / demos.NAME}`."
-    home = _stored()
+        return table, f"**Measured here**, on {len(tracks)} pieces from `{data_dir() / NAME}`."
+    home = stored()
     names = ", ".join(f"`{name}`" for name in pd.read_csv(home)["rater"].unique() if " - " not in name)
     said = f"**Not measured here**: no recordings are at hand ({GET}). This is the stored table of {names}"
     return pd.read_csv(home), f"{said}, `models/weights/{home.parent.name}/{STORED}`."
@@ -61,7 +70,18 @@ def shown(table: pd.DataFrame) -> Table:
     )
 
 
-def _stored() -> Path:
+def in_readme() -> str:
+    """The stored table in Markdown: partners in music by people, and own against foreign outputs of generators."""
+    table = pd.read_csv(stored())
+    rows = shown(table).frame
+    generated = table[table["system"] == "mean"]
+    shares = [percent(*row) for row in generated[["value", "low", "high"]].to_numpy()]
+    n = table.loc[table["test"] == "generated", "system"].nunique() - 1
+    own = pd.DataFrame({"recordings": f"{n} generators", "metric": generated["rater"], "own output": shares})
+    return pd.concat([rows, own]).fillna("-").to_markdown(index=False)
+
+
+def stored() -> Path:
     """The table beside the default model, or beside another one if that has none."""
     homes = sorted(scoring.IN_PACKAGE.glob(f"*/{STORED}"), key=lambda path: path.parent != scoring.BUNDLED)
     return homes[0]

@@ -7,8 +7,11 @@ A run folder, `outputs/<profile>/` by default, holds the executed notebooks, `fi
 from pathlib import Path
 
 import pandas as pd
+from IPython import get_ipython
+from IPython.display import display
 
 from cocola_lib.files import read_csv, read_json, whole, write_csv, write_json, write_text
+from cocola_lib.notebook.plots.dark import in_the_dark
 
 
 class Run:
@@ -23,9 +26,11 @@ class Run:
         self.dir, self.notebook = Path(run_dir), notebook
 
     def figure(self, figure, name: str) -> None:
-        """Save a figure as `figures/<name>.png`; the notebook shows it itself."""
+        """Save a figure as `figures/<name>.png`; the notebook shows it itself, and in a dark theme its dark copy."""
         with whole(self.dir / "figures" / f"{name}.png") as path:
             figure.savefig(path, format="png", dpi=110, bbox_inches="tight")
+        if get_ipython() is not None:
+            display(in_the_dark(figure, name))
 
     def table(self, frame: pd.DataFrame, name: str) -> None:
         """Save a table as `tables/<name>.csv`."""

@@ -18,10 +18,12 @@ from cocola_lib.classification.lineup import CONTROL, PAPER_ENCODER, PAPER_ROWS
 from cocola_lib.data import paper
 from cocola_lib.features import MODE_LABELS
 from cocola_lib.files import REPO
+from cocola_lib.notebook import recordings
 from cocola_lib.notebook.verdicts import more_songs
 from cocola_lib.scoring import BUNDLED
 
-FOLDER = REPO / "outputs" / "reference"
+REFERENCE = Path("outputs/reference")  # from the top of the repository
+FOLDER = REPO / REFERENCE
 RESULTS = FOLDER / "results.json"
 README = REPO / "README.md"
 OUTSIDE, RESPONSES, SONGS = "outside.csv", "responses.csv", "songs.csv"  # beside the weights, see families
@@ -228,7 +230,8 @@ def blocks() -> dict[str, str]:
     """What the README says of the reference run as it is on disk."""
     entries = json.loads(RESULTS.read_text(encoding="utf-8"))
     measured = (pd.read_csv(BUNDLED / name) for name in (OUTSIDE, RESPONSES, SONGS))
-    return {"results": table(entries), "bundled": bundled(entries, *measured)}
+    own = {"results": table(entries), "bundled": bundled(entries, *measured)}
+    return own | {"recordings": recordings.in_readme()}
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ CALIBRATION_PAIRS = 96  # per miniature, of its validation split
 ABOUT = {
     "hps-all-time": """The paper's features (HPS, two channels of 64 mel bands), with a backbone and a head of ours,
   `columns` and `musical` (`cocola_lib/models/backbones.py`, `cocola_lib/models/heads.py`): 512 numbers, of which 320
-  keep rhythm, 180 harmony and 12 the key. `Scorer()` uses it. Beside Eq. 3, it was taught to name the pitch classes
-  that sound.""",
+  keep rhythm, 180 harmony and 12 the key. It is the learnt part of `hps-all-measured`, which `Scorer()`
+  uses. Beside Eq. 3, it was taught to name the pitch classes that sound.""",
     "hps-all": """The paper's: HPS features, EfficientNet-B0 with average pooling, 512 numbers, a free W. The
   first batch set its projection (mean 0, deviation 1 in every dimension), and W began as 0.01 I. Its first stages come
   from a B0 that was tapped at steps of 80 ms (`hps-all-stem`). For {early:.0f} of its minutes they were kept fixed,
@@ -38,6 +38,14 @@ BROKEN = """Each was
   180 ms. To the true partner these are negatives in which one thing is wrong: it had to beat them by a margin of
   {margin:g} more than it had to beat strangers. """
 BLENDED = "These weights are the mean of the training's and of those of the checkpoint {blend}."
+FRONT_MATTER = """---
+license: mit
+library_name: cocola-lib
+pipeline_tag: feature-extraction
+tags: [audio, music, contrastive-learning, music-information-retrieval, arxiv:2404.16969]
+---
+
+"""  # what the Hugging Face hub reads of a card
 CARD_TEXT = """# {model}
 
 Scores whether two sub-mixes belong together. {parameters:.1f} million parameters, {size:.1f} MB in float16.
@@ -103,7 +111,7 @@ def _card(folder, model, state, training, texts):
     plan = PLANS[material["model"]]
     taught = TAUGHT.format(material["teacher"], SOFTENED) if material.get("teacher") else ""
     blended = BLENDED.format(**training) if "blend" in training else ""
-    return CARD_TEXT.format(
+    return FRONT_MATTER + CARD_TEXT.format(
         model=material["model"],
         about=ABOUT[material["model"]].format(early=state["early"] / 60, taught=taught),
         broken=BROKEN.format(margin=plan.margin) if plan.sets == SETS else "",

@@ -1,0 +1,29 @@
+"""Names of files, as people read them and as metadata may give them."""
+
+import os
+import re
+import unicodedata
+from pathlib import Path
+
+
+def printable(name: str) -> str:
+    """A file's name as text: accents are one character each (NFC), and a name that is no UTF-8 is read as Latin-1."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = os.fsencode(name).decode("latin-1")
+    return unicodedata.normalize("NFC", name)
+
+
+def inside(folder: Path, *names: str) -> Path:
+    """A file below a folder, by names from its metadata.
+
+    Raises:
+        ValueError: a name that would lead elsewhere, or is none.
+    """
+    for name in names:
+        if not isinstance(name, str) or name in ("", ".", "..") or re.search(r"[/\\:\0\r\n]", name):
+            raise ValueError(
+                f"{folder}: its metadata name {str(name)[:60]!r}, which is no name of a file; unpack it again"
+            )
+    return folder.joinpath(*names)

@@ -1,0 +1,18 @@
+"""What a track is called on the page."""
+
+import json
+import uuid
+from contextlib import suppress
+from pathlib import PurePosixPath
+
+from cocola_lib.data.stems import Track
+
+
+def title(track: Track) -> str:
+    """A track's id; artist and song in place of a UUID, where MoisesDB's `data.json` beside the stems has them."""
+    place = PurePosixPath(track.id)
+    with suppress(ValueError, OSError, KeyError, TypeError):
+        uuid.UUID(place.name)
+        data = json.loads((track.stems[0].files[0].parents[1] / "data.json").read_text(encoding="utf-8"))
+        return f"{place.parent}/{data['artist']}: {data['song']}"
+    return track.id

@@ -1,0 +1,42 @@
+"""A figure in a dark theme has light words, keeps its colours, and is left as it was."""
+
+import base64
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+from PIL import Image
+
+from cocola_lib.notebook import plots
+from cocola_lib.notebook.plots.dark import in_the_dark
+
+
+def drawn(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def test_the_dark_copy_has_light_words_on_nothing_and_the_same_data():
+    with plt.rc_context():
+        plots.use_theme()
+        figure, (line, image) = plt.subplots(1, 2, layout="constrained")
+        line.plot([0, 1], label="loss")
+        line.set_title("a title")
+        line.legend()
+        image.imshow(np.ones((2, 2)), cmap="gray", vmin=0, vmax=1)
+        image.text(0, 0, "on white", color="black")
+        drawn(figure)  # the layout settles
+        before = drawn(figure)
+        shown = in_the_dark(figure, "a_figure").data
+        assert drawn(figure) == before, "the light figure has changed"
+        plt.close(figure)
+    assert '[data-jp-theme-light="false"]' in shown and shown.count("a_figure") == 2
+    data = base64.b64decode(shown.split("base64,")[1].split(")")[0])
+    dark = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+    light = np.asarray(Image.open(io.BytesIO(before)).convert("RGB"))
+    assert dark.shape[:2] == light.shape[:2] and dark[0, 0, 3] == 0
+    words = (slice(0, 30), slice(0, dark.shape[1] // 2))  # of the title
+    assert light[words].min() < 60 and dark[words][..., :3][dark[words][..., 3] > 250].max() > 200
+    on_image = (slice(60, -40), slice(-150, -20))
+    assert (dark[on_image][..., :3].max(axis=2) < 60).any(), "what is written on the image is not black any more"
