@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pyloudnorm
 import pytest
+import torch
 from scipy.stats import wilcoxon
 from tiny import clip
 
@@ -47,6 +48,19 @@ def test_a_tracker_that_is_not_here_says_how_to_get_it(tmp_path, monkeypatch):
         open_tracker("beat-this")
     with pytest.raises(ValueError, match="tracker is 'madmom'; use auto, beat-this, librosa"):
         open_tracker("madmom")
+
+
+def test_beat_this_is_read_from_its_own_format_and_a_broken_file_is_named(tmp_path):
+    model = pytest.importorskip("beat_this.model.beat_tracker").BeatThis
+    small = {"transformer_dim": 32, "stem_dim": 32, "n_layers": 1}
+    weights = {f"model.{name}": tensor for name, tensor in model(**small).state_dict().items()}
+    torch.save({"hyper_parameters": small, "state_dict": weights}, tmp_path / "small.ckpt")
+    name, track = open_tracker("auto", tmp_path / "small.ckpt")
+    beats = track(clip(6.0), RATE)
+    assert name == "beat-this" and np.all(np.diff(beats) > 0) and np.all((beats >= 0) & (beats <= 6.0))
+    (tmp_path / "bad.ckpt").write_text("no weights", encoding="utf-8")
+    with pytest.raises(Unavailable, match=r"bad\.ckpt: not the weights of beat-this, or damaged"):
+        open_tracker("auto", tmp_path / "bad.ckpt")
 
 
 def test_beats_keys_and_chords_of_a_trial_and_which_items_failed():

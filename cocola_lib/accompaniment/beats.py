@@ -71,6 +71,6 @@ def _beat_this(weights, download) -> Tracker:
     try:
         track = Audio2Beats(str(path) if path.is_file() else MODEL, "cpu", dbn=False)
     except Exception as error:  # a broken or foreign file, no network: whatever it is, the column stays empty
-        reason = " ".join(str(error).split())[:200]
-        raise Unavailable(f"Beat F1: {path} cannot be loaded ({reason})") from None
+        what = f"{path}: not the weights of beat-this, or damaged ({type(error).__name__})"
+        raise Unavailable(f"Beat F1: {what}; expected {MODEL}.ckpt as its authors publish it") from None
     return lambda x, rate: np.asarray(track(x, rate)[0])

@@ -12,10 +12,10 @@ import pandas as pd
 from cocola_lib.accompaniment.measure import Trial
 from cocola_lib.accompaniment.table3 import metric_name
 from cocola_lib.data.audio import SAMPLE_RATE, SILENCE_DBFS, rms_dbfs
+from cocola_lib.data.levels import BLOCK_S
 
 NEAR_SILENT_DBFS = -50.0  # dBFS RMS of a whole answer; below it there is nothing to hear
 LEAK = 0.25  # |correlation at lag 0|; true stems of published sets reach 0.10, leaking answers 0.3 and more
-BLOCK_S = 0.1  # s, of the share of silence
 FLAGS = {"near-silent": "near-silent", "leak": "repeats its conditioning"}
 
 

@@ -72,7 +72,8 @@ def ladder(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: rows of `evaluate`, with the systems of `RUNGS`.
     Returns:
-        metric, tau (Kendall's tau-b of the column and the rungs; 1: as built), n (systems with a value), best first.
+        metric, tau (Kendall's tau-b of the column and the rungs; as two of these are equal, 0.98 is the order that was
+        built), n (systems with a value), best first; NaN where a column is the same for all.
     """
     rows = table[table["system"].isin(RUNGS) & ~table["metric"].map(is_extra)].dropna(subset=["value"])
     found = []

@@ -1,6 +1,6 @@
 """`cocola accompany export|evaluate`: questions for a generator, and Table III of its answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,27 +25,42 @@ Protocol = Annotated[
 Describe = Annotated[bool, typer.Option("--describe", help="Print the protocol's constants as a table.")]
 
 
+@dataclass
+class Asked:
+    """What a generator is asked; what is not given is the protocol's."""
+
+    n: Annotated[
+        int | None, typer.Option(min=1, help="How many questions.", show_default="the protocol's; ours is 48")
+    ] = None
+    chunk_s: Annotated[
+        float | None, typer.Option(min=5.0, help="Length of a conditioning, s.", show_default="the protocol's; 10")
+    ] = None
+    split: Annotated[
+        str | None, typer.Option(help="train, valid, test, some of them by commas, or all.", show_default="test")
+    ] = None
+    system: Annotated[str, typer.Option(help="Name of the system that will answer.")] = "my system"
+    seed: Annotated[int | None, typer.Option(help="Seed of the draw.", show_default="the protocol's; 0")] = None
+    protocol: Protocol = "ours"
+    describe: Describe = False
+
+    def constants(self):
+        """The protocol, with what is given in place of its own."""
+        from cocola_lib.accompaniment.protocols import get_protocol
+
+        given = {name: getattr(self, name) for name in ("n", "chunk_s", "split", "seed")}
+        return replace(get_protocol(self.protocol), **{name: x for name, x in given.items() if x is not None})
+
+
 @app.command()
+@options_of(Asked)
 def export(
+    asked: Asked,
     out: Annotated[
         Path | None, typer.Argument(help="New folder: conditionings, references, manifest.csv, README.md.")
     ] = None,
     data_root: Annotated[
         Path | None, typer.Option(help="Your stems or a data set.", show_default="miniatures, made here")
     ] = None,
-    n: Annotated[
-        int | None, typer.Option(min=1, help="How many questions.", show_default="the protocol's; ours is 48")
-    ] = None,
-    chunk_s: Annotated[
-        float | None, typer.Option(min=5.0, help="Length of a conditioning, s.", show_default="the protocol's; 10")
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="train, valid, test, some of them by commas, or all.", show_default="test")
-    ] = None,
-    system: Annotated[str, typer.Option(help="Name of the system that will answer.")] = "my system",
-    seed: Annotated[int | None, typer.Option(help="Seed of the draw.", show_default="the protocol's; 0")] = None,
-    protocol: Protocol = "ours",
-    describe: Describe = False,
 ):
     """Write questions for a generator, and a manifest.
 
@@ -60,33 +75,41 @@ def export(
     "other"); a protocol may say otherwise. The README.md in the folder says how the systems of the paper produce
     outputs.
     """
-    from dataclasses import replace
+    constants = asked.constants()
+    if asked.describe:
+        _describe(constants)
+    elif out is None:
+        raise ValueError("OUT: name a new folder for the questions, or give --describe")
+    else:
+        _export(constants, out, data_root, asked.system)
 
-    from cocola_lib.accompaniment import protocols, systems
-    from cocola_lib.cli import console
+
+def _export(asked, out, data_root, system):
+    """Draw and write the questions, and say what to do next."""
+    from cocola_lib.accompaniment import systems
     from cocola_lib.data import miniatures
 
-    given = {"n": n, "chunk_s": chunk_s, "split": split, "seed": seed}
-    asked = replace(protocols.get_protocol(protocol), **{name: x for name, x in given.items() if x is not None})
-    if describe:
-        console.show_frame(protocols.describe(asked))
-        return
-    if out is None:
-        raise ValueError("OUT: name a new folder for the questions, or give --describe")
-    found, split = miniatures.open_tracks(data_root, seed=asked.seed), asked.split
-    tracks = [track for track in found if split == "all" or track.split in _names(split)]
+    found = miniatures.open_tracks(data_root, seed=asked.seed)
+    tracks = [track for track in found if asked.split == "all" or track.split in _names(asked.split)]
     if not tracks:
         there = ", ".join(sorted({track.split for track in found}))
         raise ValueError(
-            f"{data_root or 'miniatures'}: no tracks in the split {split!r}; there are {there}: try --split all"
+            f"{data_root or 'miniatures'}: no tracks in the split {asked.split!r}; there are {there}: try --split all"
         )
-    drawn = (asked.n, asked.chunk_s, asked.seed, system, asked.exclude)
-    questions = systems.export(tracks, out, *drawn, asked)
+    questions = systems.export(tracks, out, asked.n, asked.chunk_s, asked.seed, system, asked.exclude, asked)
     sources = len({question.track_id for question in questions})
     typer.echo(f"{out}: {len(questions)} questions of {asked.chunk_s:g} s from {sources} tracks")
     if len(questions) < asked.n:
         typer.echo(f"{asked.n} were asked for; the tracks hold no more windows that overlap by half at most", err=True)
     typer.echo(f"next: write the outputs that {out / systems.MANIFEST} names, then: cocola accompany evaluate {out}")
+
+
+def _describe(protocol):
+    """Print a protocol's constants."""
+    from cocola_lib.accompaniment import protocols
+    from cocola_lib.cli import console
+
+    console.show_frame(protocols.describe(protocol))
 
 
 Folders = Annotated[
@@ -135,6 +158,19 @@ class Measures:
     protocol: Protocol = "ours"
     describe: Describe = False
 
+    def plan(self):
+        """The plan of the protocol, with what is given in place of its own."""
+        from cocola_lib.accompaniment.evaluate import Plan
+
+        return Plan.of(
+            self.protocol,
+            baselines=_names(self.baselines),
+            embedders=None if self.fad is None else _names(self.fad),
+            weights=_paths(self.weights or []),
+            missing="drop" if self.allow_missing else "error",
+            **{name: getattr(self, name) for name in ("download", "cut_s", "hop_s", "seed", "tracker", "against")},
+        )
+
 
 @app.command()
 @options_of(Measures)
@@ -160,30 +196,22 @@ def evaluate(
     paired.csv (with --against) and embeddings/*.npz. Where an embedder's weights are missing, its cells are empty and
     a line says how to get them.
     """
-    from cocola_lib.accompaniment import protocols
-    from cocola_lib.accompaniment.evaluate import Plan, evaluate_folders
+    from cocola_lib.accompaniment.evaluate import evaluate_folders
+    from cocola_lib.accompaniment.protocols import get_protocol
     from cocola_lib.cli import console
     from cocola_lib.scoring import Scorer
 
-    m = measures
-    if m.describe:
-        console.show_frame(protocols.describe(protocols.get_protocol(m.protocol)))
+    if measures.describe:
+        _describe(get_protocol(measures.protocol))
     if not folders:
-        if m.describe:
+        if measures.describe:
             return
         raise ValueError("FOLDERS: name one or more folders of outputs; cocola accompany export makes questions")
-    plan = Plan.of(
-        m.protocol,
-        baselines=_names(m.baselines),
-        embedders=None if m.fad is None else _names(m.fad),
-        weights=_paths(m.weights or []),
-        missing="drop" if m.allow_missing else "error",
-        **{name: getattr(m, name) for name in ("download", "cut_s", "hop_s", "seed", "tracker", "against")},
-    )
-    result = evaluate_folders(folders, out, Scorer(checkpoint, device), plan, console.progress_bar("measure"))
+    progress = console.progress_bar("measure")
+    result = evaluate_folders(folders, out, Scorer(checkpoint, device), measures.plan(), progress)
     for frame in result.shown:
         console.show_frame(frame)
-    if m.describe:
+    if measures.describe:
         typer.echo(result.methods)
     typer.echo("\n".join([*result.notes, f"{out}: table.csv and what it is made of; methods.txt"]), err=True)
 

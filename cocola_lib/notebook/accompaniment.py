@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from cocola_lib.accompaniment import accompanist, table3
+from cocola_lib.accompaniment import accompanist, comparisons, items, musical, table3
+from cocola_lib.accompaniment.beats import open_tracker
 from cocola_lib.accompaniment.measure import Trial
 from cocola_lib.data import paper
 from cocola_lib.notebook.sentences import score
@@ -15,9 +16,16 @@ WHO = {"COCOLA": "COCOLA (P+H)", "control": "the control (chroma and onsets)"}
 PANELS = {  # caption -> the kind of metrics in it
     "COCOLA Score, raw and calibrated; higher is more coherent": "COCOLA ",
     "Control without learning, raw and calibrated; higher is more coherent": "control",
-    "Frechet distance of mixes (sub-FAD); lower is nearer to real mixes": "FAD ",
+    "Beats of the answer on those of the conditioning, within 70 ms; 1 is all": "Beat F1",
+    "Keys, steps on the circle of fifths; lower is nearer": "key ",
+    "Chords that fit, share of half seconds; 0.17 is chance": "chord ",
+    "Frechet distance of mixes (sub-FAD) and of stems; lower is nearer to real ones": "FAD ",
+    "Kernel distance of mixes and of stems, for few clips; lower is nearer to real ones": "KAD ",
+    "Density of mixes and of stems: how deep among real ones; 1 is theirs": "density ",
+    "Coverage of mixes and of stems: how many real ones have a neighbour; 1 is all": "coverage ",
     "APA: 1 fits its conditioning, 0 is a stranger": "APA",
 }
+EXTRA = ("of stems, ", "density ", "coverage ")  # columns that repeat others: not in the figure of agreement
 
 
 def asked(trial: Trial) -> str:
@@ -58,6 +66,31 @@ def panels(table: pd.DataFrame) -> Iterator[Table]:
             " [95 % interval over tracks]" if known else ": not measured, there are too few clips or no embedding"
         )
         yield Table(table3.wide(rows), caption)
+
+
+def flagged(checks: pd.DataFrame) -> Table:
+    """How many answers of each system are flagged, from `items.check_items`."""
+    caption = "Flagged answers; medians of the level relative to the conditioning, of silence and of |correlation|"
+    return Table(items.count(checks), caption)
+
+
+def beats_and_chords(trial: Trial) -> tuple[pd.DataFrame, str]:
+    """The scores of `musical.musical_scores`, and on how many items the beat tracker failed."""
+    scores = musical.musical_scores(trial, open_tracker())
+    said = musical.failures(scores)
+    return scores, "\n".join(f"- {line}" for line in said) or "The tracker found beats on both sides of every item."
+
+
+def means(scores: pd.DataFrame, music: pd.DataFrame, checks: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Every column that is a mean of scores, as rows of the table: a note says where flagged answers are among them."""
+    both = pd.concat([scores, music], ignore_index=True)
+    table = items.note_flagged(table3.summarise(both, seed), both, checks)
+    return pd.concat([table, comparisons.common_scale(scores, seed)], ignore_index=True)
+
+
+def distinct(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of columns that say something of their own, for a figure that compares columns."""
+    return table[~table["metric"].map(lambda metric: any(part in metric for part in EXTRA))]
 
 
 def placed(between: pd.DataFrame) -> Table:

@@ -32,3 +32,20 @@ def agreement(axes, ranks: pd.DataFrame, agreement: pd.DataFrame) -> None:
     axes[0].set(title="Rank of the system; 1 is best", xlabel="", ylabel="")
     axes[1].set(title="Agreement of the rankings (Kendall's tau)", xlabel="", ylabel="")
     axes[1].grid(False)
+
+
+def published(axes, own: pd.DataFrame, ladder: pd.DataFrame) -> None:
+    """Own against foreign output of published systems by metric, and how far columns order the ladder.
+
+    Args:
+        axes: two. own: from `published.own_against_foreign`. ladder: from `published.ladder`.
+    """
+    won = own.pivot(index="system", columns="metric", values="won")[list(dict.fromkeys(own["metric"]))]
+    look = {"annot": True, "fmt": ".2f", "linewidths": 0.5, "annot_kws": {"size": 9}}
+    sns.heatmap(won, ax=axes[0], cmap="vlag", vmin=0, vmax=1, center=0.5, **look)
+    axes[0].set(title="Share of foreign outputs that the own one beats; 0.5 is chance", xlabel="", ylabel="")
+    axes[0].tick_params(axis="x", rotation=25)
+    axes[0].grid(False)
+    sns.barplot(ladder.dropna(), x="tau", y="metric", ax=axes[1], color="C0")
+    axes[1].axvline(0, color="0.3", linewidth=1)
+    axes[1].set(title="Order of stream-music-gen's systems", xlabel="Kendall's tau; 0.98: as built", ylabel="")
