@@ -71,11 +71,11 @@ def export(checkpoint: str | Path, folder: Path) -> float:
     model, config = checkpoints.load(checkpoint)
     if not isinstance(model, Cocola):
         raise ValueError(f"{checkpoint}: measures features outside of the network; export hps-all-time, or your own")
-    clip, h = probe_clips(1), torch.zeros(2, model.dim)
+    clip, h1, h2 = probe_clips(1), torch.zeros(2, model.dim), torch.zeros(2, model.dim)  # one tensor would be one input
     expected = Encoder(model)(clip)  # first: what is kept for later calls is made by this one, not by the tracing
     with whole_folder(folder) as target:
         _write(Encoder(model), {"waveforms": clip}, "embeddings", target / ENCODER)
-        _write(Similarity(model), {"h1": h, "h2": h}, "scores", target / SIMILARITY, torch.export.Dim("B"))
+        _write(Similarity(model), {"h1": h1, "h2": h2}, "scores", target / SIMILARITY, torch.export.Dim("B"))
         about = {"modes": model.modes, "rate_hz": SAMPLE_RATE, "samples": WINDOW, "dimensions": model.dim}
         origin = {"checkpoint": checkpoint_hash(checkpoint), "calibration": config.get("calibration")}
         write_json(target / ABOUT, about | origin)
