@@ -44,7 +44,7 @@ def build(out: Path, reference: Path = FOLDER) -> None:
     with tempfile.TemporaryDirectory() as folder, whole_folder(out) as pages:
         sources = Path(folder) / "sources"
         lay_out(sources, reference)
-        options = ["-W", "--keep-going", "-q", "-d", Path(folder) / "doctrees", "-c", REPO / "docs"]
+        options = ["-W", "--keep-going", "-q", "-d", Path(folder) / "doctrees", "-c", Path(__file__).parent / "pages"]
         command = [sys.executable, "-m", "sphinx", *options, sources, pages]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -2,14 +2,14 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
 import cocola_lib
+from cocola_lib.files import REPO
 
-PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 project, release = "COCOLA", cocola_lib.__version__
 author = copyright = PROJECT["authors"][0]["name"]
