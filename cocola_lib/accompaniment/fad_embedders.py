@@ -17,7 +17,7 @@ import torch
 from cocola_lib.accompaniment import clap, vggish
 from cocola_lib.accompaniment.clap import Clap, LaionClap
 from cocola_lib.data.audio import SAMPLE_RATE
-from cocola_lib.files import data_dir, whole
+from cocola_lib.files import cached, data_dir, keep
 from cocola_lib.models.formats import weights_hash
 from cocola_lib.scoring import Scorer
 
@@ -138,12 +138,10 @@ class Cached:
         x = np.ascontiguousarray(clip, dtype=np.float32)
         key = hashlib.sha256(x.tobytes()).hexdigest()[:32]
         path = self.folder / key[:2] / f"{key}.npy"
-        try:
-            return np.load(path)
-        except (OSError, ValueError):  # not there, or cut off by a full disk
+        rows = cached(path, np.load)
+        if rows is None:
             rows = self.embedder.embed(x)
-        with whole(path) as temporary:
-            np.save(temporary, rows)
+            keep(path, rows, np.save)
         return rows
 
 

@@ -13,6 +13,8 @@ from cocola_lib.data.levels import BLOCK_S, SILENCE_DBFS, block_power
 from cocola_lib.data.stems import Stem, Track
 from cocola_lib.files import cached, data_dir, keep
 
+VERSION = 2  # of what is cached; 2: offsets are removed
+
 
 def _block_energy(stem: Stem, n_blocks: int) -> np.ndarray:
     """Mean square per block of a stem, around the block's mean. (n_blocks,)"""
@@ -40,7 +42,8 @@ def block_energy(track: Track, cache: bool = True) -> np.ndarray:
     Raises:
         ValueError, OSError: a file that cannot be read, by name.
     """
-    stamp = [(str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for stem in track.stems for f in stem.files]
+    stamp: list = [VERSION]
+    stamp += [(str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for stem in track.stems for f in stem.files]
     stamp += [(stem.name, stem.times) for stem in track.stems if stem.times > 1]
     path = data_dir() / "activity" / f"{hashlib.sha256(ascii(stamp).encode()).hexdigest()[:24]}.npy"
     n_blocks = int(track.duration_s / BLOCK_S + 1e-6)
