@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from tiny import clip, tiny_checkpoint
 from cocola_lib.__main__ import main
 from cocola_lib.accompaniment import systems, table3
 from cocola_lib.accompaniment.measure import load_embeddings, score_answers, trial_from_folders
+from cocola_lib.models.formats import checkpoint_hash
 from cocola_lib.scoring import Scorer
 
 N = 8  # questions, two of each track
@@ -172,6 +174,7 @@ def test_a_folder_without_references_is_scored_without_truth_and_says_so(capsys,
         (("--baselines", "random"), "'random': choose from Random, Copy, Shifted"),
         (("--fad", "clap"), "'clap': choose from log-mel, COCOLA"),
         (("--weights", "CLAP"), "--weights CLAP: expected NAME=PATH"),
+        (("--beside", "control"), "control: two columns of this name; rename a checkpoint"),
         (("--cut-s", "3"), "scores need 5 s or more"),
         (("--checkpoint", "nowhere"), "nowhere"),
     ],
@@ -181,6 +184,15 @@ def test_what_is_wrong_with_an_option_is_said_in_one_line(capsys, tmp_path, argu
     code, _, err = run(capsys, "accompany", "evaluate", folder, "--out", tmp_path / "out", *arguments)
     assert code and message in err and "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_another_checkpoint_has_columns_of_its_own_and_is_named(capsys, model, tmp_path):
+    folder, other = other_program(tmp_path / "f", n=4), shutil.copytree(model, tmp_path / "theirs")
+    options = ("--baselines", "none", "--fad", "none", "--checkpoint", model, "--beside", other, "--device", "cpu")
+    code, _, err = run(capsys, "accompany", "evaluate", folder, "--out", tmp_path / "out", *options)
+    assert code == 0 and f"theirs: the checkpoint {checkpoint_hash(other)}." in err
+    scores = pd.read_csv(tmp_path / "out/scores.csv").set_index(["rater", "mode", "item"])["score"]
+    pd.testing.assert_series_equal(scores["theirs"], scores["COCOLA"])
 
 
 def test_clips_that_are_too_short_or_no_audio_are_named(capsys, tmp_path):

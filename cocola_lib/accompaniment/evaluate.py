@@ -34,8 +34,8 @@ class Plan:
     `baselines`: some of `BASELINES`, which need references; `embedders`: some of `fad_embedders.NAMES`, whose weights
     are found as `open_embedder` says (`weights`: name -> path, `download`); `cut_s`, `hop_s`: seconds, see
     `trial_from_folders` and `score_answers`; `missing`: see `systems.read_folder`; `seed`: of intervals and Random;
-    `tracker`: of `beats.TRACKERS`; `against`: the system that the others are compared with. `protocol`: what is left,
-    its levels, padding, Random.
+    `tracker`: of `beats.TRACKERS`; `against`: the system that the others are compared with; `beside`: more checkpoints,
+    each a column named after its file or folder. `protocol`: what is left, its levels, padding, Random.
 
     Raises:
         ValueError: an unknown name.
@@ -51,6 +51,7 @@ class Plan:
     seed: int = 0
     tracker: str = "auto"
     against: str | None = None
+    beside: Sequence[str | Path] = ()
     protocol: Protocol = PROTOCOLS["ours"]
 
     def __post_init__(self):
@@ -58,6 +59,9 @@ class Plan:
         for names, known in (*choices, ((self.tracker,), TRACKERS)):
             if unknown := [name for name in names if name not in known]:
                 raise ValueError(f"{unknown[0]!r}: choose from {', '.join(known)}, or none")
+        names = ["COCOLA", "control", *(Path(checkpoint).stem for checkpoint in self.beside)]
+        if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+            raise ValueError(f"{twice[0]}: two columns of this name; rename a checkpoint")
 
     @classmethod
     def of(cls, protocol: str, **given) -> "Plan":
@@ -133,7 +137,9 @@ def evaluate_trial(trial: Trial, out: Path, scorer: Scorer, plan: Plan, progress
     def ours(name: str, metric: Scorer) -> pd.DataFrame:
         return score(partial(score_answers, trial, {name: metric}, plan.hop_s, known.pad_last))
 
-    steps = [partial(ours, "COCOLA", scorer), partial(ours, "control", Scorer("control"))]
+    others = {Path(checkpoint).stem: Scorer(checkpoint, str(scorer.device)) for checkpoint in plan.beside}
+    metrics = {"COCOLA": scorer, "control": Scorer("control")} | others
+    steps = [partial(ours, name, metric) for name, metric in metrics.items()]
     steps.append(partial(_musical, trial, plan, score))
     if table3.TRUTH in trial.answers:
         folder = out / "embeddings"
@@ -141,7 +147,8 @@ def evaluate_trial(trial: Trial, out: Path, scorer: Scorer, plan: Plan, progress
     table = pd.concat([step() for step in progress(steps, total=len(steps))], ignore_index=True)
     scores = pd.concat(scores, ignore_index=True)
     table = pd.concat([table, comparisons.common_scale(scores, plan.seed)], ignore_index=True)
-    notes = [*trial.notes, *musical.failures(scores), *items.remarks(checks)]
+    beside = [f"{name}: the checkpoint {metric.hash}." for name, metric in others.items()]
+    notes = [*trial.notes, *beside, *musical.failures(scores), *items.remarks(checks)]
     if not scorer.calibration:
         notes.append(f"COCOLA, calibrated: {scorer.checkpoint} is not; cocola calibrate --help says how.")
     if plan.embedders and table3.TRUTH not in trial.answers:

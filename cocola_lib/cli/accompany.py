@@ -144,6 +144,9 @@ class Measures:
     against: Annotated[
         str | None, typer.Option(help="Compare all systems with this one, question by question, corrected by Holm.")
     ] = None
+    beside: Annotated[
+        list[str] | None, typer.Option(help="Another checkpoint, COCOLA's or PHALAR's, as more columns; repeatable.")
+    ] = None
     cut_s: Annotated[
         float | None, typer.Option(help="Cut all clips to this many seconds.", show_default="the protocol's; shortest")
     ] = None
@@ -168,6 +171,7 @@ class Measures:
             embedders=None if self.fad is None else _names(self.fad),
             weights=_paths(self.weights or []),
             missing="drop" if self.allow_missing else "error",
+            beside=self.beside or (),
             **{name: getattr(self, name) for name in ("download", "cut_s", "hop_s", "seed", "tracker", "against")},
         )
 
@@ -191,6 +195,7 @@ def evaluate(
       cocola accompany evaluate generator_a/ generator_b/ --out table3
       cocola accompany evaluate questions/ --checkpoint COCOLA_HP_v1.ckpt --weights CLAP=/my/clap.pt
       cocola accompany evaluate predictions/ --protocol streamgen --against "my baseline"
+      cocola accompany evaluate questions/ --beside PHALAR_best.ckpt --beside COCOLA_HP_v1.ckpt
 
     It writes table.csv, table.json, ranks.csv, agreement.csv, scores.csv, checks.csv, by_class.csv, methods.txt,
     paired.csv (with --against) and embeddings/*.npz. Where an embedder's weights are missing, its cells are empty and
