@@ -21,7 +21,7 @@ from cocola_lib.__main__ import main
 from cocola_lib.accompaniment.systems import read_folder
 from cocola_lib.data import audio
 from cocola_lib.data.tracks import load_tracks
-from cocola_lib.listening import rehearsal, results, stimuli
+from cocola_lib.listening import rehearsal, results, stimuli, words
 from cocola_lib.listening.design import Deal, plan
 from cocola_lib.listening.folder import ATTENTION, HIGH, LOW, Settings, Study
 from cocola_lib.listening.prepare import prepare
@@ -318,6 +318,19 @@ def test_many_listeners_at_once_get_slots_of_their_own_and_keep_their_answers(pr
         assert store.answers(name) == last
     slots = {store.find(name).slot: store.pages(name) for name in told}
     assert all(pages == prepared.plan(slot) for slot, pages in slots.items())
+
+
+def test_a_name_is_the_same_in_capitals_and_however_its_accents_are_typed(store):
+    first = store.join("J\u00e9r\u00f4me \u00d6")
+    again = [store.join(name) for name in ("J\u00c9R\u00d4ME \u00f6", "Je\u0301ro\u0302me O\u0308")]
+    assert {known.name for known in again} == {first.name} and store.join("Jerome O").slot == first.slot + 1
+
+
+def test_an_answer_that_cannot_be_kept_is_said(prepared, store, monkeypatch):
+    session = Session(prepared, store)
+    monkeypatch.setattr(store, "join", lambda name: (_ for _ in ()).throw(sqlite3.OperationalError("disk full")))
+    session.do({"do": "name", "name": "Anna"})
+    assert session.problem == words.NOT_KEPT and session.listener is None
 
 
 def test_every_answer_is_flushed_and_none_is_overwritten(store):

@@ -31,6 +31,7 @@ from cocola_lib.data import audio
 from cocola_lib.data.activity import BLOCK_S
 from cocola_lib.data.pair_files import write_rows
 from cocola_lib.data.stems import Track
+from cocola_lib.files import whole_folder, write_text
 from cocola_lib.sampling import WindowSampler
 
 README = Path(__file__).parent / "folder_protocol.md"
@@ -151,16 +152,17 @@ def export(
         raise ValueError(f"{folder}: exists and is not empty; choose another folder")
     questions = draw_questions(tracks, n, chunk_s, seed, exclude, protocol.conditioning == "rest")
     by_id, rows = {track.id: track for track in tracks}, []
-    for question in questions:
-        paths = [f"{kind}/{question.id}.wav" for kind in ("conditioning", "outputs", "reference")]
-        clips = _levelled(read_question(question, by_id, chunk_s, protocol.rate_hz), protocol)
-        for path, clip in zip((paths[0], paths[2]), clips, strict=True):
-            audio.write(folder / path, clip, protocol.rate_hz)
-        row = dict(zip(COLUMNS, (question.id, *paths, question.stem_class, system), strict=True))
-        rows.append(row | {"track": question.track_id, "start_s": question.start_s})
-    (folder / "outputs").mkdir()
-    write_rows(rows, folder / MANIFEST)
-    (folder / "README.md").write_text(README.read_text(encoding="utf-8"), encoding="utf-8")
+    with whole_folder(folder) as temporary:
+        for question in questions:
+            paths = [f"{kind}/{question.id}.wav" for kind in ("conditioning", "outputs", "reference")]
+            clips = _levelled(read_question(question, by_id, chunk_s, protocol.rate_hz), protocol)
+            for path, clip in zip((paths[0], paths[2]), clips, strict=True):
+                audio.write(temporary / path, clip, protocol.rate_hz)
+            row = dict(zip(COLUMNS, (question.id, *paths, question.stem_class, system), strict=True))
+            rows.append(row | {"track": question.track_id, "start_s": question.start_s})
+        (temporary / "outputs").mkdir()
+        write_rows(rows, temporary / MANIFEST)
+        write_text(temporary / "README.md", README.read_text(encoding="utf-8"))
     return questions
 
 

@@ -27,3 +27,9 @@ def inside(folder: Path, *names: str) -> Path:
                 f"{folder}: its metadata name {str(name)[:60]!r}, which is no name of a file; unpack it again"
             )
     return folder.joinpath(*names)
+
+
+def compared(a: str, b: str) -> int:
+    """-1, 0 or 1, as a collation of SQLite has it: capitals, and how accents are typed, do not matter."""
+    first, second = (printable(name).casefold() for name in (a, b))
+    return (first > second) - (first < second)

@@ -4,6 +4,7 @@ A screen is a plain dict that `room.js` draws; it never says which system a clip
 that the store does not hold: a new session with the same pseudonym stands on the same page.
 """
 
+import sqlite3
 from dataclasses import dataclass, field
 
 from cocola_lib.files import csv_of
@@ -63,6 +64,8 @@ class Session:
         try:
             if "clip" not in message or message["view"] == self.screen()["view"]:
                 actions[message["do"]]()
+        except sqlite3.OperationalError:  # a full disk, for one
+            self.problem = words.NOT_KEPT
         except (ValueError, KeyError, IndexError, AttributeError) as error:
             self.problem = (
                 str(error) if isinstance(error, ValueError) else "That did not work here; please go on below."

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cocola_lib.data import names
 from cocola_lib.listening.folder import Study
 
 APPLICATION_ID = 0x0C0C01A  # marks the file as ours, see `file answers.sqlite`
@@ -74,6 +75,7 @@ class Store:
             ) from None
 
     def _open(self) -> None:
+        self._db.create_collation("NOCASE", names.compared)  # SQLite's own knows A to Z only
         self._db.execute(f"PRAGMA busy_timeout = {round(1000 * WAIT_S)}")
         with self._transaction() as db:  # two kernels may start at the same moment
             application = db.execute("PRAGMA application_id").fetchone()[0]

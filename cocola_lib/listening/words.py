@@ -35,6 +35,7 @@ PLAYERS = (
 )
 
 
+NOT_KEPT = "This could not be kept. Please wait a moment and try again, or tell whoever runs the test."
 TAKEN = (
     "Somebody has this name. Please take another one; if it is yours, open the test in the browser in which you began, "
     "or with the address that it shows there."
