@@ -113,7 +113,7 @@ def test_a_checkpoint_that_leaves_out_a_setting_says_which(tmp_path):
 @pytest.mark.parametrize("table", ["recordings.csv", "responses.csv"])
 def test_what_stands_beside_it_was_measured_with_it(table):
     rows = pd.read_csv(IN_PACKAGE / NAME / table)
-    assert rows.loc[rows["rater"] == NAME, "checkpoint"].unique().tolist() == [checkpoint_hash(NAME)]
+    assert rows.loc[rows["rater"].isin([NAME, "model"]), "checkpoint"].unique().tolist() == [checkpoint_hash(NAME)]
 
 
 def test_the_card_belongs_to_this_checkpoint():

@@ -79,7 +79,8 @@ def test_files_are_scored_data_sets_listed_and_commands_explained(blocked, tmp_p
     assert (tmp_path / "scores.csv").read_text(encoding="utf-8").count("\n") == 2
 
 
-def test_a_command_names_the_extra_that_it_needs(blocked):
+def test_a_command_names_the_extra_that_it_needs(blocked, monkeypatch, tmp_path):
+    monkeypatch.setenv("COCOLA_DATA", str(tmp_path))  # no miniature is there yet
     needed = {
         "run": "notebooks",
         "train": "train",

@@ -212,8 +212,9 @@ def evaluate(
         if measures.describe:
             return
         raise ValueError("FOLDERS: name one or more folders of outputs; cocola accompany export makes questions")
-    progress = console.progress_bar("measure")
-    result = evaluate_folders(folders, out, Scorer(checkpoint, device), measures.plan(), progress)
+    result = evaluate_folders(
+        folders, out, Scorer(checkpoint, device), measures.plan(), console.progress_bar("measure")
+    )
     for frame in result.shown:
         console.show_frame(frame)
     if measures.describe:
