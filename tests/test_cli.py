@@ -390,7 +390,7 @@ def test_rank_says_before_it_listens_that_a_file_cannot_be_written(option, capsy
 
 
 def test_a_disk_that_fills_up_under_an_index_is_one_line(capsys, model, data):
-    with FullDisk(2_000):
+    with FullDisk(200):
         code, _, err = run(
             capsys, "rank", data / "a/2.wav", data / "b", "--checkpoint", model, "--index", data / "b.safetensors"
         )

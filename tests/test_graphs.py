@@ -28,7 +28,7 @@ def run(file, *inputs):
 
 
 def test_scores_from_samples_are_those_of_the_scorer(exported):
-    scorer, clips = Scorer(precision="float32"), probe_clips(4).numpy()
+    scorer, clips = Scorer("hps-all-time", precision="float32"), probe_clips(4).numpy()
     h = np.concatenate([run(exported / graphs.ENCODER, clip[None]) for clip in clips], axis=1)  # (modes, 4, D)
     about = json.loads((exported / graphs.ABOUT).read_text(encoding="utf-8"))
     assert tuple(about["modes"]) == scorer.modes and about["checkpoint"] == scorer.hash
@@ -42,7 +42,7 @@ def test_scores_from_samples_are_those_of_the_scorer(exported):
 
 def test_silence_is_no_error_in_a_graph(exported):
     silence = np.zeros((1, 80_000), np.float32)
-    expected = graphs.Encoder(Scorer().model)(torch.from_numpy(silence)).numpy()
+    expected = graphs.Encoder(Scorer("hps-all-time").model)(torch.from_numpy(silence)).numpy()
     np.testing.assert_allclose(run(exported / graphs.ENCODER, silence), expected, rtol=0, atol=1e-4)
 
 

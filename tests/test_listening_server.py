@@ -134,7 +134,7 @@ def test_no_code_runs_and_no_kernel_ends_for_a_listener(address, study, tmp_path
 
 
 def test_a_page_of_elsewhere_cannot_speak_through_a_listeners_browser(address):
-    request = urllib.request.Request(f"{address}/voila/static/voila.js")
+    request = urllib.request.Request(address + "/")
     with urllib.request.urlopen(request, timeout=60) as answer:
         headers = dict(answer.headers)
     assert "default-src 'self'" in headers["Content-Security-Policy"]

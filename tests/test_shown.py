@@ -27,7 +27,7 @@ OWN = {  # what these make HTML of is theirs, or escaped beside it
 
 def names(source):
     """The names and attributes that code reads, and what it imports."""
-    tree = ast.parse(re.sub(r"(?m)^( *)%", r"\1# %", source))  # a magic is no Python
+    tree = ast.parse(re.sub(r"(?m)^( *)%", r"\1pass  # %", source))  # a magic is no Python
     found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - {"style"}  # of a line, not of a frame
     found |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     return found | {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}

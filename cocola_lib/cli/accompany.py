@@ -193,9 +193,8 @@ def evaluate(
 
     \b
       cocola accompany evaluate generator_a/ generator_b/ --out table3
-      cocola accompany evaluate questions/ --checkpoint COCOLA_HP_v1.ckpt --weights CLAP=/my/clap.pt
+      cocola accompany evaluate questions/ --beside PHALAR_best.ckpt --weights CLAP=/my/clap.pt
       cocola accompany evaluate predictions/ --protocol streamgen --against "my baseline"
-      cocola accompany evaluate questions/ --beside PHALAR_best.ckpt --beside COCOLA_HP_v1.ckpt
 
     It writes table.csv, table.json, ranks.csv, agreement.csv, scores.csv, checks.csv, by_class.csv, methods.txt,
     paired.csv (with --against) and embeddings/*.npz. Where an embedder's weights are missing, its cells are empty and
@@ -212,9 +211,8 @@ def evaluate(
         if measures.describe:
             return
         raise ValueError("FOLDERS: name one or more folders of outputs; cocola accompany export makes questions")
-    result = evaluate_folders(
-        folders, out, Scorer(checkpoint, device), measures.plan(), console.progress_bar("measure")
-    )
+    progress = console.progress_bar("measure")
+    result = evaluate_folders(folders, out, Scorer(checkpoint, device), measures.plan(), progress)
     for frame in result.shown:
         console.show_frame(frame)
     if measures.describe:

@@ -30,7 +30,7 @@ Only tensors are taken from the file; code that its pickle may hold is never run
 EXPORT_HELP = """Write a model as ONNX, for plug-ins and other programs without Python.
 
 \b
-  cocola export --onnx model.onnx/
+  cocola export --onnx model.onnx/ --checkpoint hps-all-time
   cocola export --onnx my_model.onnx/ --checkpoint my_model/
 
 The folder gets encoder.onnx (5 s of 16 kHz samples to embeddings, features included), similarity.onnx (Eq. 2) and
