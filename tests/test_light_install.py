@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from cocola_lib.extras import ExtraMissing, need
 from cocola_lib.files import REPO
@@ -97,8 +98,8 @@ def test_a_command_names_the_extra_that_it_needs(blocked, monkeypatch, tmp_path)
 
 
 def test_nobody_imports_a_package_that_is_not_declared():
-    declared = {Requirement(line).name.lower() for lines in EXTRAS.values() for line in lines}
-    declared |= {Requirement(line).name.lower() for line in PROJECT["dependencies"]}
+    declared = {canonicalize_name(Requirement(line).name) for lines in EXTRAS.values() for line in lines}
+    declared |= {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
     owners = importlib.metadata.packages_distributions() | {"llvmlite": ["numba"]}  # of one release with it
     undeclared = {}
     for path in (REPO / "cocola_lib").rglob("*.py"):
@@ -106,7 +107,7 @@ def test_nobody_imports_a_package_that_is_not_declared():
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
             for name in {n.split(".")[0] for n in names} - sys.stdlib_module_names - {"cocola_lib"}:
-                if not {o.lower() for o in owners.get(name, [name])} & declared:
+                if not {canonicalize_name(o) for o in owners.get(name, [name])} & declared:
                     undeclared.setdefault(name, path.name)
     assert not undeclared
 
