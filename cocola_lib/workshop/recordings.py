@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 import typer
 
+from cocola_lib.accompaniment.items import NEAR_SILENT_DBFS
+from cocola_lib.accompaniment.published import RUNGS
 from cocola_lib.classification.partners import APART, measure_pieces
 from cocola_lib.data import audio
 from cocola_lib.data.tracks import data_hash, load_tracks
@@ -25,15 +27,7 @@ from cocola_lib.models.provenance import provenance
 from cocola_lib.scoring import BUNDLED, BUNDLED_PAPER, Scorer
 
 METRICS = [BUNDLED.name, "hps-all-time", BUNDLED_PAPER.name, "control"]  # the first is compared with the others
-SILENT_DBFS = -50.0  # an output below it is none
-LADDER = (  # streamgen's systems as they were built, the worst first
-    "streamgen-random-pairing",
-    "streamgen-online-tf-minus1s",
-    "streamgen-online-tf0",
-    "streamgen-online-tf-plus1s",
-    "streamgen-offline-stemgen",
-    "streamgen-groundtruth-codec",
-)
+LADDER = tuple({rung: system for system, rung in RUNGS.items()}.values())  # a system of each rung, the worst first
 
 
 def examples(system: Path) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
@@ -46,7 +40,7 @@ def examples(system: Path) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarra
     for folder in sorted(d for d in system.iterdir() if d.is_dir()):
         context, output = (audio.read(folder / f"{side}.flac") for side in ("context", "output"))
         n = min(len(context), len(output))
-        if n >= audio.WINDOW_S * audio.SAMPLE_RATE and audio.rms_dbfs(output[:n]) > SILENT_DBFS:
+        if n >= audio.WINDOW_S * audio.SAMPLE_RATE and audio.rms_dbfs(output[:n]) > NEAR_SILENT_DBFS:
             names.append(hashlib.sha256(context.tobytes()).hexdigest())
             contexts.append(context)
             outputs.append(output)
