@@ -193,6 +193,12 @@ def test_simulated_systems_get_their_assumed_means_without_noise():
     assert means["Mine"] == pytest.approx(0.5 * 4, abs=0.25)
 
 
+def test_nobody_is_invented_to_rate_a_system_that_repeats_its_conditioning():
+    copies = stimuli().query("system == 'Mine'").assign(system="Copy")
+    rated = simulated.simulate(pd.concat([stimuli(), copies]), 6, n_pages=4).ratings
+    pd.testing.assert_frame_equal(rated, simulated.simulate(stimuli(), 6, n_pages=4).ratings)
+
+
 @pytest.mark.parametrize("changes", [{"n_listeners": 1}, {"n_careless": -1}, {"n_listeners": 3, "n_careless": 4}])
 def test_simulation_needs_two_listeners_and_no_more_careless_ones_than_there_are(changes):
     with pytest.raises(ValueError, match="two or more listeners"):

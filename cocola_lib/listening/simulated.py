@@ -18,6 +18,7 @@ ASSUMED = {  # mean opinions, as a share of the scale
     HIGH: 0.9,
 }
 UNKNOWN = 0.5  # of any other system
+UNRATED = "Copy"  # repeats what is accompanied: a check of metrics, and no accompaniment that people are asked about
 ITEM_SD, BIAS_SD = 0.4, 0.3  # rating points: how much items differ within a system, and listeners in severity
 
 
@@ -41,7 +42,7 @@ def simulate(
     first listeners are careless: they answer at random, so that the screening has something to find.
 
     Args:
-        stimuli: system, item, track, one row per stimulus (scores are not read).
+        stimuli: system, item, track, one row per stimulus (scores are not read); `UNRATED` is left out.
         n_listeners: how many; noise: standard deviation of a rating, in rating points.
         n_pages: pages per listener, at most the number of items; n_careless: listeners who answer at random.
 
@@ -55,7 +56,8 @@ def simulate(
         found = f"{n_listeners} listeners, {n_careless} of them careless"
         raise ValueError(f"{found}: two or more listeners are needed, of whom some may be careless")
     rng = np.random.default_rng(seed)
-    stimuli = stimuli[["system", "item", "track"]].drop_duplicates().astype(str).reset_index(drop=True)
+    stimuli = stimuli.loc[stimuli["system"] != UNRATED, ["system", "item", "track"]]
+    stimuli = stimuli.drop_duplicates().astype(str).reset_index(drop=True)
     quality = stimuli["system"].map(assumed) + ITEM_SD * rng.standard_normal(len(stimuli))
     items = [page for _, page in stimuli.assign(quality=quality).groupby("item", sort=False)]
     rated = []
