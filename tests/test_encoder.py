@@ -322,7 +322,7 @@ def test_bfloat16_is_used_only_when_the_scores_hardly_move():
     ("settings", "message"),
     [
         ({"features": "chroma"}, "features is 'chroma': choose one of hps"),
-        ({"pooling": "max"}, "choose one of average, time, musical"),
+        ({"pooling": "max"}, "choose one of average, mlp, time, musical"),
         ({"padding": "same"}, "choose one of symmetric, static224"),
         ({"pooling": "time", "embedding_dim": 500}, "no multiple of time_steps 32"),
         ({"pooling": "musical", "embedding_dim": 200}, "needs embedding_dim 192 . a multiple of time_steps"),

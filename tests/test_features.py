@@ -181,7 +181,7 @@ def test_bad_waveforms_are_refused_in_one_line(waveforms, message):
 
 
 def test_unknown_front_ends_are_refused():
-    with pytest.raises(ValueError, match="choose one of hps, mel, mel_htk"):
+    with pytest.raises(ValueError, match="choose one of hps, hps_reflect, mel, mel_htk"):
         FrontEnd("chroma")
     with pytest.raises(ValueError, match="more than 512"):
         FrontEnd("mel_htk")(torch.zeros(1, 512))
