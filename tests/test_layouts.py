@@ -6,9 +6,10 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import clip_file
+from tiny import clip_file, tiny_scorer
 
 from cocola_lib.accompaniment import items, layouts
+from cocola_lib.accompaniment.evaluate import Plan, evaluate_folders
 from cocola_lib.accompaniment.measure import trial_from_folders, trials_from_folders
 from cocola_lib.accompaniment.systems import read_folder
 
@@ -64,6 +65,17 @@ def test_all_layouts_of_one_audio_give_one_trial(tree, tmp_path):
     first, second, third = (items.check_items(trial).drop(columns="track") for trial in trials)
     pd.testing.assert_frame_equal(first, second)
     pd.testing.assert_frame_equal(first, third)
+
+
+def test_all_layouts_of_one_audio_give_one_table(tree, tmp_path):
+    folders = [tree, as_manifest(tree, tmp_path / "manifest")]
+    plan = Plan(baselines=("Random", "Copy", "Ground Truth"), embedders=("log-mel",), tracker="librosa")
+    found = [evaluate_folders([folder], tmp_path / f"out{i}", tiny_scorer(), plan) for i, folder in enumerate(folders)]
+    assert {"stemgen", "Copy"} < set(found[0].table["system"]) and found[0].table["metric"].nunique() > 8
+    for table in ("table", "scores", "checks", "by_class", "ranks"):
+        one, other = (pd.read_csv(tmp_path / f"out{i}" / f"{table}.csv") for i in (0, 1))
+        hidden = [c for c in ("track",) if c in one]  # a tree names a conditioning by its content, a manifest by itself
+        pd.testing.assert_frame_equal(one.drop(columns=hidden), other.drop(columns=hidden), rtol=1e-4)
 
 
 def test_a_tree_of_one_system_is_called_after_its_folder_and_mixes_are_no_answers(tmp_path):

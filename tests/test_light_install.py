@@ -74,9 +74,12 @@ def test_files_are_scored_data_sets_listed_and_commands_explained(blocked, tmp_p
     for name, hz in (("mix", 220), ("bass", 110)):
         soundfile.write(tmp_path / f"{name}.wav", 0.1 * np.sin(2 * np.pi * hz * np.arange(80_000) / 16_000), 16_000)
     score = ("score", tmp_path / "mix.wav", tmp_path / "bass.wav", "--out", tmp_path / "scores.csv")
+    matrix = ("matrix", tmp_path, tmp_path, "--out", tmp_path / "matrix.csv")
     helped = "run", "train", "rank", "calibrate", "convert", "accompany evaluate", "listen prepare"
-    done = cocola(blocked, score, ("data", "list"), *([*command.split(), "--help"] for command in helped))
-    assert [code for code, _ in done] == [0] * (2 + len(helped)), done
+    done = cocola(blocked, score, ("data", "list"), matrix, *([*command.split(), "--help"] for command in helped))
+    assert [code for code, _ in done] == [0] * (3 + len(helped)), done
+    assert done[2][1][-1].startswith("no figure: ") and 'pip install "cocola-lib[notebooks]"' in done[2][1][-1]
+    assert (tmp_path / "matrix.csv").read_text(encoding="utf-8").count("\n") == 5
     assert (tmp_path / "scores.csv").read_text(encoding="utf-8").count("\n") == 2
 
 

@@ -71,6 +71,7 @@ def test_score_stems_writes_a_row_per_stem_and_the_curves(capsys, songs, model):
     code, _, err = run(capsys, "score-stems", songs, "--checkpoint", model, "--out", out, "--curves", curves)
     assert code == 0 and "Random" not in err
     assert len(table(out)) == 9 and len(table(curves)) == 27 and table(out)[0]["random_both"]
+    assert curves.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     code, out, err = run(capsys, "score-stems", songs / "a", "--checkpoint", model, "--mode", "both")
     assert code == 0 and len(out.splitlines()) == 4 and "one song, so there is no Random" in err
 

@@ -101,7 +101,8 @@ def all_against_all(
         a, b, mode, a_to_b (a is the conditioning), b_to_a, both_ways (their mean); NaN where no window has both
         sides sounding.
     """
-    there, back = scorer.matrices(a, b, modes, hop_s=hop_s), scorer.matrices(b, a, modes, hop_s=hop_s)
+    there = scorer.matrices(a, b, modes, hop_s=hop_s)
+    back = there if list(a) == list(b) else scorer.matrices(b, a, modes, hop_s=hop_s)
     frames = []
     for mode, scores in there.items():
         index = pd.MultiIndex.from_product([a, b], names=["a", "b"])

@@ -16,7 +16,7 @@ STEMS_HELP = """Score each stem of a song against the sum of the others.
 
 FOLDER holds one song as stems, or several songs, or is a data set. A row per stem gives its score, the 95 % interval
 and, where there is a next song, Random: the same stem with that song. The curves say where in the song a stem falls
-out of it.
+out of it, and are drawn beside the table that --curves writes.
 """
 MATRIX_HELP = """Score all clips of one folder against all clips of another, in both directions.
 
@@ -55,6 +55,7 @@ def score_stems(
     _show(rows, out)
     if curves is not None:
         _show(by_window, curves)
+        _draw("save_curves", by_window, chosen or scorer.modes[0], curves.with_suffix(".png"))
     if len(tracks) < 2:
         typer.echo(f"{folder}: one song, so there is no Random; a folder of several songs has it", err=True)
 
@@ -81,9 +82,7 @@ def matrix(
     shown = directions if symmetric else [*directions, "both_ways"]
     _show(table[["a", "b", "mode", *shown]], out)
     if out is not None:
-        from cocola_lib.notebook.plots.matrix import save_heat_map
-
-        _say(save_heat_map(table, directions, out.with_suffix(".png")))
+        _draw("save_heat_map", table, directions, out.with_suffix(".png"))
 
 
 def _show(frame, out):
@@ -96,6 +95,18 @@ def _show(frame, out):
         return
     write_rows(frame.to_dict("records"), out)
     _say(out)
+
+
+def _draw(figure, *arguments):
+    """Save a figure of `plots.matrix` where a light install can."""
+    from cocola_lib.extras import ExtraMissing
+
+    try:
+        from cocola_lib.notebook.plots import matrix
+    except ExtraMissing as missing:
+        typer.echo(f"no figure: {missing}", err=True)
+    else:
+        _say(getattr(matrix, figure)(*arguments))
 
 
 def _say(path):
