@@ -30,8 +30,8 @@ HYPER = {
 }
 
 
-def published_state(seed=0):
-    """Random weights under PHALAR's published names, in the published shapes."""
+def published_state(seed=0, stem_bias=True):
+    """Random weights under PHALAR's published names, in the published shapes; with or without the stem's bias."""
     rng = torch.Generator().manual_seed(seed)
 
     def draw(*shape):
@@ -39,6 +39,7 @@ def published_state(seed=0):
         return torch.randn(shape, generator=rng) / np.sqrt(fan) if len(shape) > 1 else torch.rand(shape, generator=rng)
 
     state = {"encoder.backbone.input_proj.weight": draw(8, 1, 1, 1)}
+    state |= {"encoder.backbone.input_proj.bias": draw(8) - 0.5} if stem_bias else {}
     for layer in range(10):
         n = CHANNELS[(layer + 1) // 2]
         for branch, hidden, kernel in (
@@ -77,7 +78,7 @@ def slow_embed(state, x):
     s = {name: tensor.double() for name, tensor in state.items()}
     level = 20 * np.log10(np.maximum(slow_cqt(x), 1e-10))
     z = torch.from_numpy((np.maximum(level, level.max() - 80) + 80) / 80)[None, None]
-    z = F.conv2d(z, s["encoder.backbone.input_proj.weight"])
+    z = F.conv2d(z, s["encoder.backbone.input_proj.weight"], s.get("encoder.backbone.input_proj.bias"))
     for layer in range(10):
         for branch, padding in (("freq_conv", (1, 0)), ("time_conv", (0, 1)), ("pointwise_op", 0)):
             p = {key: s.get(f"encoder.backbone.layers.{layer}.{branch}.{key}") for key in ("0.weight", "0.bias")}
@@ -160,6 +161,18 @@ def test_a_published_file_gives_the_slow_versions_numbers_in_both_forms(publishe
     assert config["provenance"]["hyper_parameters"]["comparison_method"] == "bilinear_similarity"
 
 
+def test_a_file_whose_stem_has_no_bias_is_read_and_stored_as_well(tmp_path, clips):
+    state = published_state(stem_bias=False)
+    path = lightning_files.write(tmp_path / "PHALAR_best.ckpt", state, ENUMS, **HYPER)
+    model, _ = checkpoints.load(path)
+    kept, _ = checkpoints.load(checkpoints.save(tmp_path / "kept", model))
+    assert sum(weights.numel() for weights in kept.parameters()) == 2_293_104
+    expected = slow_embed(state, clips[0].numpy()[0])
+    for found in (model, kept):
+        h = found.eval().embed_modes(clips[0][:1], ("both",))[0, 0].detach().numpy()
+        np.testing.assert_allclose(h[:512] + 1j * h[512:], expected, rtol=0, atol=2e-4)
+
+
 def test_a_scorer_opens_the_file_and_scores_windows(published, clips):
     state, path = published
     scorer = Scorer.from_checkpoint(path, device="cpu")
@@ -179,7 +192,7 @@ def test_the_command_line_says_what_a_published_file_holds(published, capsys):
         main(["models", str(published[1]), "control"])
     assert not stop.value.code
     phalar, control = capsys.readouterr().out.splitlines()[1:]
-    assert phalar.startswith('PHALAR_best.ckpt,"PHALAR, both directions",both,1024,2293104,,')
+    assert phalar.startswith('PHALAR_best.ckpt,"PHALAR, both directions",both,1024,2293112,,')
     assert control.startswith('control,"chroma and onsets, nothing learnt","both, harmonic, percussive"')
 
 
@@ -188,7 +201,7 @@ def test_phalar_converts_to_our_format_and_keeps_its_scores(published, tmp_path)
     again, saved = checkpoints.load(checkpoints.save(tmp_path / "phalar", model, provenance=config["provenance"]))
     x = torch.from_numpy(np.stack([clip(seed=0), clip(seed=1)]))
     assert torch.equal(again(x), model(x)) and torch.equal(again.w(), model.w())
-    assert saved["model"] == {"symmetric": True} and not again.training
+    assert saved["model"] == {"symmetric": True, "stem_bias": True} and not again.training
 
 
 def test_a_front_end_kept_in_the_file_is_checked_and_left_out(published, tmp_path):

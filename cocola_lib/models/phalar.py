@@ -49,6 +49,7 @@ class PhalarConfig:
     """All that can differ between two of them; stored beside the weights."""
 
     symmetric: bool = True  # the mean of both directions, as published scores are; False: W on the conditioning
+    stem_bias: bool = True  # of the first convolution: with it the weights are as many as published, 2,293,112
 
     to_dict = asdict
 
@@ -65,7 +66,7 @@ class Phalar(nn.Module, Bilinear):
         self.config = config or PhalarConfig()
         self.front_end = ConstantQ()
         self.modes, self.dim = self.front_end.modes, 2 * N_COMPLEX
-        self.backbone = Backbone()
+        self.backbone = Backbone(self.config.stem_bias)
         self.projection = nn.Linear(N_BINS * CHANNELS[-1], N_PROJECTED, bias=False)
         self.head = nn.Sequential(
             ComplexLinear(N_PROJECTED * N_COMPONENTS, N_COMPLEX),
@@ -132,15 +133,15 @@ def load_phalar(path, state: dict[str, Tensor], hyper: dict) -> Phalar:
         begin = next((begin for begin in NAMES if name.startswith(begin)), "")
         if not name.startswith(KERNELS):
             ours[NAMES.get(begin, "") + name.removeprefix(begin)] = tensor
-    return fit(Phalar(), ours, path)
+    return fit(Phalar(PhalarConfig(stem_bias="backbone.input_proj.bias" in ours)), ours, path)
 
 
 class Backbone(nn.Module):
     """Ten blocks of separable convolutions, after a projection to 8 channels: (B, 1, 96, T) -> (B, 60, 96, T / 32)."""
 
-    def __init__(self) -> None:
+    def __init__(self, stem_bias: bool = True):
         super().__init__()
-        self.input_proj = nn.Conv2d(1, CHANNELS[0], 1, bias=False)
+        self.input_proj = nn.Conv2d(1, CHANNELS[0], 1, bias=stem_bias)
         stages = zip(CHANNELS, CHANNELS[1:], strict=False)
         self.layers = nn.Sequential(*(block for n, wider in stages for block in (Block(n, wider), Block(wider))))
 
