@@ -19,7 +19,7 @@ from cocola_lib.files import REPO
 
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-FOR_USERS = ("data", "train", "listen", "notebooks", "stems", "fad", "beats", "loggers", "onnx")
+FOR_USERS = ("data", "train", "listen", "notebooks", "stems", "fad", "beats", "loggers", "onnx", "grid")
 
 
 def brought(requirements, seen=None):

@@ -19,13 +19,19 @@ PACKAGES = ("torch", "timm", "lightning", "librosa", "numpy", "scipy", "soundfil
 
 def provenance(tracks: list[Track], seed: int, checkpoint: str | Path | None = None) -> dict:
     """What a number needs to be made again: code, data, seed, weights, versions, machine and command."""
+    return origin() | {
+        "seed": seed,
+        "checkpoint": checkpoint_hash(checkpoint) if checkpoint else None,
+        "data": {"hash": data_hash(tracks), "datasets": sorted({t.dataset for t in tracks}), "n_tracks": len(tracks)},
+    }
+
+
+def origin() -> dict:
+    """What made a file that knows its own data and seed: command, code, versions, machine and time."""
     return {
         "command": os.environ.get("COCOLA_COMMAND") or _command(),
         "git_commit": _git("rev-parse", "HEAD") or "unknown",
         "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!outputs")),
-        "seed": seed,
-        "checkpoint": checkpoint_hash(checkpoint) if checkpoint else None,
-        "data": {"hash": data_hash(tracks), "datasets": sorted({t.dataset for t in tracks}), "n_tracks": len(tracks)},
         "versions": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
