@@ -8,9 +8,7 @@ files have an apostrophe before such a text, and `read_csv` takes it away again;
 """
 
 import contextlib
-import csv
 import errno
-import io
 import json
 import math
 import os
@@ -29,6 +27,7 @@ if TYPE_CHECKING:  # half a second of `cocola --help`
     import pandas as pd
 
 FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet may run, with apostrophes before it or none
+DIGITS = 6  # significant ones, of numbers in tables for people
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 REPO = Path(__file__).resolve().parents[1]  # of a clone; beside the package in an installation
 
@@ -42,8 +41,8 @@ def data_dir() -> Path:
 
 
 def default_run_dir(profile: str) -> Path:
-    """The run folder of a profile, `outputs/<profile>` in the repository."""
-    return REPO / "outputs" / profile
+    """The run folder of a profile: `outputs/<profile>` in the clone, or, of an installed package, where one stands."""
+    return (REPO if (REPO / "pyproject.toml").is_file() else Path.cwd()) / "outputs" / profile
 
 
 @contextmanager
@@ -189,18 +188,8 @@ def write_csv(path: Path | str, frame: "pd.DataFrame") -> None:
 
 
 def csv_of(frame: "pd.DataFrame") -> str:
-    """A frame as the text of a CSV file, without its index."""
-    return _in_words(guarded, frame).to_csv(index=False, lineterminator="\n")
-
-
-def csv_of_rows(rows: list[dict]) -> str:
-    """Rows, dicts of numbers and texts, as the text of a CSV file; what a row lacks is empty, NaN is `nan`."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(guarded, names))
-    writer.writerows([guarded(row.get(name, "")) for name in names] for row in rows)
-    return text.getvalue()
+    """A frame as the text of a CSV file, without its index; numbers have `DIGITS` significant digits."""
+    return _in_words(guarded, frame).to_csv(index=False, lineterminator="\n", float_format=f"%.{DIGITS}g")
 
 
 def read_csv(path: Path | str, **options: Any) -> "pd.DataFrame":

@@ -3,9 +3,12 @@
 import math
 import sys
 
+from cocola_lib.data.pair_files import csv_of_rows
 from cocola_lib.data.progress import bar
 from cocola_lib.features import MODES
-from cocola_lib.files import csv_of, csv_of_rows
+from cocola_lib.files import csv_of
+
+HEADINGS = {"percentile": "beats random (%)"}  # columns that have another name on a terminal
 
 
 def show_score(score, names):
@@ -19,8 +22,9 @@ def show_score(score, names):
         low, high = score.intervals[mode]
         cells = [mode, _number(getattr(score, mode)), "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"]
         if calibrated:
-            known = mode in score.odds
-            cells += [_percent(score.percentiles[mode]), _odds(score.odds[mode])] if known else ["", ""]
+            known = score.calibration.modes.get(mode)
+            said = known and known.odds_in_words(getattr(score, mode))
+            cells += [_percent(score.percentiles[mode]), said] if known else ["", ""]
         table.add_row(*cells)
     _console().print(table)
     n = len(score.starts_s)
@@ -29,7 +33,7 @@ def show_score(score, names):
     if score.reason:
         print(f"No score: {score.reason}.")
     elif calibrated:
-        print(f"Beats random: share of the random pairs of {score.calibration.dataset} that score less.")
+        print(f"Beats random: the share of random pairs that score less, measured on {score.calibration.dataset}.")
     else:
         print("Raw scores compare within one checkpoint only; `calibrate` gives them a meaning.")
 
@@ -63,7 +67,7 @@ def show_frame(frame):
     table = _table()
     for name in frame.columns:
         numeric = frame[name].dtype.kind in "if"
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left")
+        table.add_column(HEADINGS.get(name, name.replace("_", " ")), justify="right" if numeric else "left")
     for row in frame.itertuples(index=False):
         table.add_row(*(_number(cell) if isinstance(cell, float) else str(cell) for cell in row))
     _console().print(table)
@@ -95,15 +99,19 @@ def _percent(value):
     return "" if value in ("", None) or math.isnan(float(value)) else f"{float(value):.1f} %"
 
 
-def _odds(value):
-    """4 : 1, or 1 : 4 where random is likelier."""
-    if math.isnan(value):
-        return ""
-    return f"{value:.3g} : 1" if value >= 1 else f"1 : {1 / value:.3g}"
-
-
 def _tail(path, width=40):
     """The end of a long path, where file names differ; brackets are not markup."""
     from rich.markup import escape
 
     return escape(path if len(path) <= width else f"...{path[3 - width :]}")
+
+
+def agreed(question="Go on?"):
+    """Ask; no answer (a script, a closed terminal) is no."""
+    import typer
+
+    try:
+        return typer.confirm(question, err=True)
+    except (typer.Abort, EOFError):
+        typer.echo(err=True)
+        return False

@@ -33,7 +33,7 @@ def list_data(data_root: DataRoot = None):
 
     from cocola_lib.cli import console
     from cocola_lib.data import download, miniatures
-    from cocola_lib.data.tracks import find_datasets, load_tracks
+    from cocola_lib.data.tracks import find_datasets, load_tracks, miniature
     from cocola_lib.files import data_dir
 
     root, rows = data_root or data_dir(), []
@@ -44,15 +44,17 @@ def list_data(data_root: DataRoot = None):
             raise
         homes = []
     for _, home in homes:
+        size = miniature(home).get("size")
         for name, tracks in _by_split(load_tracks(home, on_error="skip")).items():
-            hours = sum(t.duration_s for t in tracks) / 3600
+            minutes = sum(t.duration_s for t in tracks) / 60
             stems = sum(len(t.stems) for t in tracks) / len(tracks)
-            row = {"dataset": name[0], "split": name[1], "tracks": len(tracks), "hours": round(hours, 2)}
+            shown = f"{name[0]} ({size})" if size else name[0]
+            row = {"dataset": shown, "split": name[1], "tracks": len(tracks), "minutes": round(minutes, 1)}
             rates = sorted({t.sample_rate for t in tracks})
             rows.append(row | {"stems": round(stems, 1), "rate_hz": "/".join(map(str, rates)), "folder": str(home)})
     if rows:
         console.show_frame(pd.DataFrame(rows))
-    typer.echo(f"{len(homes)} data sets in {root}", err=True)
+    typer.echo(f"{len(homes)} data set{'s' * (len(homes) != 1)} in {root}", err=True)
     if data_root is None:
         remote = ", ".join(f"{name} ({d.size_gb:g} GB)" for name, d in download.DATASETS.items())
         typer.echo(f"cocola data mini: {', '.join(miniatures.MODULES)}", err=True)
@@ -122,6 +124,7 @@ def download(
 
     Run it again after an interruption: it goes on where it stopped.
     """
+    from cocola_lib.cli import console
     from cocola_lib.data import demos
     from cocola_lib.data import download as library
     from cocola_lib.files import data_dir
@@ -135,7 +138,7 @@ def download(
     chosen = library.get(name)
     if not library.is_there(chosen, folder):
         typer.echo(library.describe(chosen, folder), err=True)
-        if not yes and not _agreed():
+        if not yes and not console.agreed():
             raise ValueError("nothing was downloaded; answer y, or give --yes")
     typer.echo(library.fetch(chosen, folder, keep=keep))
 
@@ -161,6 +164,7 @@ def mini(
 
 def _download_demos(folder, every, recheck, yes):
     """Fetch the demos whose licence allows it, or every one; say which files are missing or odd."""
+    from cocola_lib.cli import console
     from cocola_lib.data import demos
 
     table = demos.table()
@@ -168,7 +172,7 @@ def _download_demos(folder, every, recheck, yes):
     if recheck or not all((folder / demo.file).exists() for demo in chosen):
         more = f" --all fetches {len(table) - len(chosen)} more, whose licence does not say that you may."
         typer.echo(demos.describe(chosen, folder) + more * (len(chosen) < len(table)), err=True)
-        if not yes and not _agreed():
+        if not yes and not console.agreed():
             raise ValueError("nothing was downloaded; answer y, or give --yes")
     found = demos.fetch(chosen, folder, recheck)
     for remark in found.remarks:
@@ -176,15 +180,6 @@ def _download_demos(folder, every, recheck, yes):
     typer.echo(f"{folder}: {found.written} files written, {found.kept} kept")
     if found.written + found.kept < len(chosen):
         raise typer.Exit(1)
-
-
-def _agreed():
-    """Ask; no answer (a script, a closed terminal) is no."""
-    try:
-        return typer.confirm("Go on?", err=True)
-    except (typer.Abort, EOFError):
-        typer.echo(err=True)
-        return False
 
 
 def _by_split(tracks):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cocola_lib.data.names import printable
 from cocola_lib.data.sound_files import AUDIO_SUFFIXES
-from cocola_lib.files import csv_of_rows, read_json, unguarded, write_json, write_text
+from cocola_lib.files import DIGITS, guarded, read_json, unguarded, write_json, write_text
 
 PAIR = ("conditioning", "accompaniment")
 
@@ -135,6 +135,23 @@ def write_rows(rows, out):
         write_json(out, rows, indent=1)
     else:
         write_text(out, csv_of_rows(rows))
+
+
+def csv_of_rows(rows: list[dict]) -> str:
+    """Rows, dicts of numbers and texts, as the text of a CSV file; what a row lacks is empty, NaN is `nan`.
+
+    Numbers have `DIGITS` significant digits, more than scores of two machines have in common.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(guarded, names))
+    writer.writerows([_short(guarded(row.get(name, ""))) for name in names] for row in rows)
+    return text.getvalue()
+
+
+def _short(cell):
+    return float(f"{cell:.{DIGITS}g}") if isinstance(cell, float) else cell
 
 
 def audio_files(folder):

@@ -66,6 +66,17 @@ def assign_splits(names: list[str], seed: int = 42) -> dict[str, str]:
     return dict(zip(shuffled, split, strict=True))
 
 
+def of_split(tracks: list[Track], split: str) -> tuple[list[Track], str]:
+    """The tracks of a split, to measure on; all tracks where one alone is in it, and a sentence that says so."""
+    chosen = [track for track in tracks if track.split == split]
+    if len(chosen) != 1 or len(tracks) == 1:
+        return chosen, ""
+    return tracks, (
+        f"The {split} split holds a single track, and strangers are of another one, so all {len(tracks)} tracks are "
+        "asked about: a model that was trained here has heard some of them."
+    )
+
+
 def find_datasets(data_root: str | Path) -> list[tuple[str, Path]]:
     """Recognise the data sets at a folder, or one level below it: (adapter name, home) pairs.
 
@@ -148,7 +159,7 @@ def load_tracks(
 def _index(name: str, root: Path, on_error: str) -> tuple[list[Track], dict[str, doubts.Doubts]]:
     """The tracks of one data set and the doubts about them, from the cache if no file changed since."""
     root = root.absolute()
-    mini = _miniature_name(root)
+    mini = miniature(root).get("name")
     key = hashlib.sha256(f"{INDEX_VERSION} {name} {mini} ".encode() + os.fsencode(root)).hexdigest()[:24]
     cache, stamp = data_dir() / "index" / f"{key}.json", _stamp(root)
 
@@ -198,11 +209,13 @@ def _read_tracks(adapter: Adapter, root: Path, mini: str | None) -> tuple[list[T
     return [r for r in results if isinstance(r, Track)], [r for r in results if not isinstance(r, Track)]
 
 
-def _miniature_name(home: Path) -> str | None:
+def miniature(home: Path) -> dict[str, str]:
+    """Name and size of the miniature that a data set's folder belongs to; {} where it is none."""
     manifests = (folder / MINIATURE for folder in (home, *home.parents[:2]))
     found = next((path for path in manifests if path.exists()), None)
     try:
-        return json.loads(found.read_text(encoding="utf-8"))["name"] if found else None
+        content = json.loads(found.read_text(encoding="utf-8")) if found else None
+        return {"name": content["name"], "size": content.get("size", "")} if found else {}
     except (ValueError, KeyError):
         raise ValueError(f"{found}: cannot be read; delete {found.parent} and make it again") from None
 

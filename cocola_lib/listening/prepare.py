@@ -11,7 +11,7 @@ import pandas as pd
 
 from cocola_lib.data import audio, miniatures
 from cocola_lib.data.stems import Track
-from cocola_lib.data.tracks import data_hash
+from cocola_lib.data.tracks import data_hash, of_split
 from cocola_lib.files import write_csv, write_json, write_text
 from cocola_lib.listening import stimuli
 from cocola_lib.listening.design import Deal
@@ -101,7 +101,9 @@ def from_data(
         ValueError: no track in that split, or see `prepare`.
     """
     tracks = [] if systems else miniatures.open_tracks(data_root, seed=settings.seed)
-    chosen = [track for track in tracks if track.split == split]
+    chosen, all_of_them = of_split(tracks, split)
+    if all_of_them:
+        warnings.warn(all_of_them, stacklevel=2)
     if not chosen and not systems:
         known = ", ".join(sorted({track.split for track in tracks}))
         raise ValueError(f"split is {split!r}; the data have {known}")

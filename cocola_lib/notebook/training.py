@@ -8,18 +8,23 @@ import torch
 
 from cocola_lib.data.audio import match_levels
 from cocola_lib.notebook.players import Players
-from cocola_lib.notebook.sentences import percent
+from cocola_lib.notebook.sentences import counted, percent
 from cocola_lib.notebook.shown import Text
 from cocola_lib.sampling import PairSpec, WindowSampler, specs_to_frame
+from cocola_lib.training.fitting import LEAST_FOR_GROUPS
 
 
-def the_plan(recipe: str, settings, splits: dict) -> Text:
-    """What is trained on what, and for how long: a recipe's name, `TrainSettings`, and split -> tracks."""
+def the_plan(recipe: str, settings, splits: dict, smaller: str = "") -> Text:
+    """What is trained on what, and for how long: a recipe's name, `TrainSettings`, and split -> tracks.
+
+    Args:
+        smaller: what the tracks have made smaller, see `training.fitting`.
+    """
     heard = ", ".join(sorted({track.dataset for track in splits["train"]}))
+    n_heard, n_watched = (counted(len(splits[name]), "track") for name in ("train", "valid"))
     return Text(
-        f"We train **{recipe}** with K = {settings.k} for {settings.n_steps} steps on {len(splits['train'])} tracks of "
-        f"{heard}, and watch {len(splits['valid'])} tracks that it never trains on. MUSDB18-HQ is held out altogether, "
-        "as in the paper."
+        f"We train **{recipe}** with K = {settings.k} for {settings.n_steps} steps on {n_heard} of {heard}, and watch "
+        f"{n_watched} that it never trains on. MUSDB18-HQ is held out altogether, as in the paper. {smaller}"
     )
 
 
@@ -49,7 +54,7 @@ def the_batch(table: pd.DataFrame, max_overlap: float) -> Text:
     """How many windows and songs a batch holds (`batch_table`), and how many windows share their song."""
     shared = table["track_id"].duplicated(keep=False).mean()
     return Text(
-        f"The whole batch: {len(table)} windows of {table['track_id'].nunique()} songs, listed in "
+        f"The whole batch: {len(table)} windows of {counted(table['track_id'].nunique(), 'song')}, listed in "
         f"`tables/02_batch.csv`. {shared:.0%} of the windows share their song with another window of the batch; two "
         f"such windows overlap by at most r = {max_overlap:.0%}."
     )
@@ -104,6 +109,14 @@ def what_the_mask_gave_away(curve: pd.DataFrame, k: int, found: pd.DataFrame) ->
     if masked["low"] > open_ears["high"]:
         return said + ". It has learnt to recognise the mask, not the music."
     return said + ". In a run as short as this one, the two intervals overlap."
+
+
+def no_shortcut(k: int) -> str:
+    """Why the shortcut is not shown with few windows."""
+    return (
+        f"What a mask gives away was left out: with K = {k}, too few windows carry each mask (it takes K = "
+        f"{LEAST_FOR_GROUPS})."
+    )
 
 
 def how_the_run_went(history: pd.DataFrame) -> str:
@@ -176,9 +189,9 @@ def what_goes_wrong(similarities: np.ndarray, specs: Sequence[PairSpec]) -> Text
 def single_stems(
     sampler: WindowSampler, specs: Sequence[PairSpec], n_windows: int = 12, n_stems: int = 4
 ) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """Stems alone, from one window of each song: (window of each stem (n,), what plays, clips (n, N))."""
-    rows = []
-    for window, spec in enumerate(list({spec.track_id: spec for spec in specs}.values())[:n_windows]):
+    """Stems alone, of a window of each song or of all of the only song: (window of each (n,), names, clips (n, N))."""
+    rows, by_song = [], {spec.track_id: spec for spec in specs}
+    for window, spec in enumerate(list(by_song.values() if len(by_song) > 1 else specs)[:n_windows]):
         track = sampler.by_id[spec.track_id]
         for name in (spec.anchor + spec.positive)[:n_stems]:
             rows.append((window, name, track.read((name,), spec.start_s, sampler.window_s)))

@@ -10,6 +10,7 @@ from cocola_lib.evaluation import bootstrap_interval, hit_probability
 from cocola_lib.loss import contrastive_loss
 from cocola_lib.masking import draw_modes, loss_of_pairs, mask_pairs, other_masks
 from cocola_lib.training import distributed
+from cocola_lib.training.fitting import LEAST_FOR_GROUPS
 from cocola_lib.training.settings import TrainSettings
 
 DROPOUT = 3  # what a generator is for; 0 to 2 are the sampler's draw and noise, and the masks
@@ -32,8 +33,10 @@ class ContrastiveModule(lightning.LightningModule):
         super().__init__()
         self.model, self.settings, self.valid_groups, self.identity = model, settings, valid_groups, identity
         self.masking = settings.masking if model.front_end.n_channels == 2 else "none"
-        if self.masking == "group" and settings.k < 6:
-            raise ValueError(f"K is {settings.k}; masking in three groups needs K >= 6, or another masking")
+        if self.masking == "group" and settings.k < LEAST_FOR_GROUPS:
+            raise ValueError(
+                f"K is {settings.k}; masking in three groups needs K >= {LEAST_FOR_GROUPS}, or another masking"
+            )
         self.n_candidates = settings.k // 3 if self.masking == "group" else settings.k  # own positive included
         self.average = None
         if settings.ema:
