@@ -345,7 +345,8 @@ def test_calibrate_gives_later_scores_a_meaning(capsys, data):
     assert code == 0 and "beats random" in out and "my songs" in out
     run(capsys, "score", "--pairs", data / "pairs.csv", "--out", data / "s.csv", "--checkpoint", folder)
     assert 0 <= float(table(data / "s.csv")[0]["both_percentile"]) <= 100
-    assert "give --data-root or --pairs" in run(capsys, "calibrate", folder)[2]
+    both = ("--pairs", data / "true.csv", "--data-root", data)
+    assert "give --data-root or --pairs" in run(capsys, "calibrate", folder, *both)[2]
 
 
 def test_calibrate_draws_pairs_from_a_data_set(capsys, data, monkeypatch):

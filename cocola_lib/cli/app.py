@@ -3,8 +3,11 @@
 Heavy imports live inside the functions, so that `--help` answers at once.
 """
 
+from typing import Annotated
+
 import typer
 
+from cocola_lib import __version__
 from cocola_lib.cli import accompany, data, describe, listen, models, run, score, stems, train
 
 app = typer.Typer(
@@ -25,6 +28,23 @@ app = typer.Typer(
     An error is one line on stderr, with exit code 2; exit code 1 means that some rows failed.
     """,
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cocola {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command(help=score.SCORE_HELP)(score.score)
 app.command(help=score.RANK_HELP)(score.rank)
 app.command(help=stems.STEMS_HELP)(stems.score_stems)

@@ -12,6 +12,7 @@ from cocola_lib.cli.shared_options import BatchSize, Checkpoint, Device
 CALIBRATE_HELP = """Measure what the scores of a checkpoint mean, on a data set of your choice.
 
 \b
+  cocola calibrate my_model/
   cocola calibrate my_model/ --data-root /my/data --dataset CocoChorales
   cocola calibrate my_model/ --pairs true_pairs.csv --dataset "my songs"
 
@@ -45,7 +46,7 @@ class Drawn:
     dataset: Annotated[
         str | None, typer.Option(help="Which data set of the folder; with --pairs, a name for them.")
     ] = None
-    split: Annotated[str, typer.Option(help="train, valid or test: a split that the model was not trained on.")] = (
+    split: Annotated[str, typer.Option(help="train, valid, test or all: tracks that the model was not trained on.")] = (
         "valid"
     )
     n: Annotated[int, typer.Option(min=8, help="How many pairs to draw from the data set.")] = 256
@@ -56,7 +57,9 @@ class Drawn:
 def calibrate(
     drawn: Drawn,
     checkpoint: Annotated[Path, typer.Argument(help="Folder of a model; its config.json gets the calibration.")],
-    data_root: Annotated[Path | None, typer.Option(help="Folder of one data set or of several.")] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of one data set or of several.", show_default="miniatures, made here")
+    ] = None,
     pairs: Annotated[
         Path | None, typer.Option(help="CSV of true pairs (conditioning, accompaniment) instead of a data set.")
     ] = None,
@@ -65,16 +68,16 @@ def calibrate(
 ):
     """Calibrate a checkpoint (see `CALIBRATE_HELP`)."""
     from cocola_lib.cli import console
-    from cocola_lib.models import calibration
+    from cocola_lib.models import calibration, true_pairs
     from cocola_lib.scoring import Scorer
 
-    if (data_root is None) == (pairs is None):
+    if data_root is not None and pairs is not None:
         raise ValueError("calibrate: give --data-root or --pairs, one of them")
     calibration.check_folder(checkpoint)
     if pairs is not None:
-        name, chosen, groups = drawn.dataset or pairs.stem, *calibration.pairs_from_table(pairs)
+        name, chosen, groups = drawn.dataset or pairs.stem, *true_pairs.pairs_from_table(pairs)
     else:
-        name, chosen, groups = calibration.draw_pairs(data_root, drawn.dataset, drawn.split, drawn.n, drawn.seed)
+        name, chosen, groups = true_pairs.draw_pairs(data_root, drawn.dataset, drawn.split, drawn.n, drawn.seed)
     scorer = Scorer(checkpoint, device, batch_size)
     result = calibration.calibrate(scorer, chosen, name, groups, console.progress_bar("embed"))
     calibration.store(checkpoint, result)
@@ -85,13 +88,17 @@ def calibrate(
 def convert(
     source: Annotated[Path, typer.Argument(help="A released Lightning .ckpt, or a folder in our format.")],
     target: Annotated[Path, typer.Argument(help="Folder to write.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Replace a checkpoint without asking.")] = False,
 ):
     """Convert a checkpoint (see `CONVERT_HELP`)."""
+    from cocola_lib.cli import console
     from cocola_lib.models import checkpoints
     from cocola_lib.models.describe import describe
-    from cocola_lib.models.formats import checkpoint_hash
+    from cocola_lib.models.formats import CONFIG, checkpoint_hash
 
     model, config = checkpoints.load(source)
+    if (target / CONFIG).exists() and not yes and not console.agreed(f"{target} holds a checkpoint. Replace it?"):
+        raise ValueError(f"{target}: holds a checkpoint, which is kept; answer y, give --yes, or choose another folder")
     origin = {"converted_from": source.name, "source_hash": checkpoint_hash(source)}
     rest = {key: config.get(key) for key in ("training", "calibration")}
     checkpoints.save(target, model, **rest, provenance=(config.get("provenance") or {}) | origin)

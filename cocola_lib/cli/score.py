@@ -33,8 +33,9 @@ RANK_HELP = """List the clips of a folder that fit a mix best.
   cocola rank mix.wav loops/ --index loops.safetensors --out best.csv
 
 A clip that is at least half as long as the mix is taken for a stem, which starts together with the mix. A shorter clip
-is taken for a loop and is tried at every window of the mix. The folder is embedded once; with --index, later searches
-read only the mix. Clips that cannot be read are named on stderr, and the exit code is then 1.
+is taken for a loop and is tried at every window of the mix. A clip is heard every 5 s, where `cocola score` hears it
+every 2.5 s, so that the two scores of a long pair differ a little. The folder is embedded once; with --index, later
+searches read only the mix. Clips that cannot be read are named on stderr, and the exit code is then 1.
 """
 
 
@@ -44,7 +45,9 @@ class Sources:
 
     pairs: Annotated[
         Path | None,
-        typer.Option(help="CSV with the columns conditioning and accompaniment; others are carried through."),
+        typer.Option(
+            help="CSV with the columns conditioning and accompaniment; relative paths start here, or beside it."
+        ),
     ] = None
     conditioning: Annotated[
         Path | None, typer.Option(help="Folder of conditionings, matched by file name with --accompaniment.")
@@ -142,7 +145,11 @@ def rank(
     if index is not None:
         built.save(index)
     found = retrieval.rank(scorer, str(mix), built, top, by)
-    console.show_frame(found) if out is None else pair_files.write_rows(found.to_dict("records"), out)
+    if out is None:
+        console.show_frame(found)
+    else:
+        pair_files.write_rows(found.to_dict("records"), out)
+        typer.echo(f"{len(found)} of {len(built.names)} clips -> {out}", err=True)
     for reason in built.failed.values():
         typer.echo(f"left out: {reason}", err=True)
     if built.failed:

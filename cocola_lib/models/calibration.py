@@ -10,12 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cocola_lib.data.pair_files import locate, pair_of, read_pairs
-from cocola_lib.data.tracks import load_tracks
 from cocola_lib.files import write_json
 from cocola_lib.models import checkpoints
 from cocola_lib.models.formats import CONFIG
-from cocola_lib.sampling import WindowSampler
 
 N_QUANTILES = 201  # stored per distribution: every half per cent
 MIN_PAIRS = 8  # fewer say nothing about a distribution
@@ -73,6 +70,15 @@ class ModeCalibration:
             return math.nan
         limit = math.log(self.max_odds)
         return min(self.max_odds, math.exp(min(limit, max(-limit, self.intercept + self.slope * score))))
+
+    def odds_in_words(self, score):
+        """The odds as text: 4 : 1, or 1 : 4; > 155 : 1 where 155 true pairs can say no more; NaN is empty."""
+        odds = self.odds(score)
+        if math.isnan(odds):
+            return ""
+        at_limit = max(odds, 1 / odds) >= self.max_odds * (1 - 1e-9)
+        said = f"{odds:.3g} : 1" if odds >= 1 else f"1 : {1 / odds:.3g}"
+        return f"{'>' if odds >= 1 else '<'} {said}" if at_limit else said
 
 
 @dataclass(frozen=True)
@@ -133,31 +139,6 @@ def split(matrix, groups):
     matrix = np.asarray(matrix, dtype=np.float64)
     foreign = groups[:, None] != groups[None, :]
     return (scores[np.isfinite(scores)] for scores in (np.diag(matrix), matrix[foreign]))
-
-
-def draw_pairs(data_root, dataset=None, split="valid", n=256, seed=0):
-    """True pairs of a data set, as training draws them: sub-mixes of one window, windows overlapping by half at most.
-
-    Args:
-        data_root: folder of a data set, or of several; dataset: which of them, None where there is one.
-        split: "train", "valid" or "test".
-        n: pairs; fewer where the data set holds fewer windows.
-        seed: of the draw.
-    Returns:
-        (name, pairs, groups): of the data set, (anchor, positive) waveforms at 16 kHz, and track ids.
-    """
-    tracks = load_tracks(data_root, dataset, split)
-    sampler = WindowSampler(tracks)
-    specs = sampler.batch(n, seed, 0, at_most=True)
-    name = "+".join(sorted({track.dataset for track in tracks}))
-    return f"{name} {split}", [sampler.audio(spec) for spec in specs], [spec.track_id for spec in specs]
-
-
-def pairs_from_table(path):
-    """True pairs from a CSV (columns conditioning, accompaniment): (pairs of paths, groups by conditioning)."""
-    pairs = dict.fromkeys(pair_of(row) for row in read_pairs(path))
-    pairs = [tuple(locate(file, Path(path).parent) for file in pair) for pair in pairs]
-    return pairs, [conditioning for conditioning, _ in pairs]
 
 
 def fit(true, random):

@@ -29,18 +29,12 @@ def read_scores(scorer: Scorer, anchor: np.ndarray, accompaniment: np.ndarray) -
         row = {"mode": f"{MODE_LABELS[mode]} ({mode})", "score": f"{score:.2f}"}
         if known:
             row["random pairs it beats"] = f"{known.percentile(score):.0f} %"
-            row["odds, true : random"] = _odds(known.odds(score))
+            row["odds, true : random"] = known.odds_in_words(score) or "-"
         rows.append(row)
     note = "This scorer is not calibrated: all that can be said is that higher means more coherent."
     if calibration:
         note = f"Measured on true and random pairs of {calibration.dataset}; a coherent pair beats most random ones."
     return Table(pd.DataFrame(rows))._repr_html_() + f"<p>{html.escape(note)}</p>"
-
-
-def _odds(odds: float) -> str:
-    if np.isnan(odds):
-        return "-"
-    return f"{odds:.1f} : 1" if odds >= 1 else f"1 : {1 / odds:.1f}"
 
 
 def pair_picture(anchor: np.ndarray, accompaniment: np.ndarray) -> str:

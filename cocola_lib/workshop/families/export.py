@@ -11,7 +11,7 @@ import torch
 from cocola_lib.data import miniatures
 from cocola_lib.encoder import Cocola
 from cocola_lib.files import read_json, write_csv, write_text
-from cocola_lib.models import calibration, checkpoints
+from cocola_lib.models import calibration, checkpoints, true_pairs
 from cocola_lib.models.formats import IN_PACKAGE, WEIGHTS, checkpoint_hash
 from cocola_lib.scoring import Scorer
 from cocola_lib.workshop.families.draw import SETS
@@ -135,7 +135,7 @@ def validation_pairs():
     drawn = []
     for name in miniatures.MODULES:
         try:
-            drawn.append(calibration.draw_pairs(miniatures.ensure(name), split="valid", n=CALIBRATION_PAIRS))
+            drawn.append(true_pairs.draw_pairs(miniatures.ensure(name), split="valid", n=CALIBRATION_PAIRS))
         except ValueError:  # MUSDB18-HQ has no such split here
             continue
     pairs = [pair for _, pairs, _ in drawn for pair in pairs]
