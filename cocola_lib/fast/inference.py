@@ -38,7 +38,7 @@ def frozen(model, device="cpu", precision="auto", scale=None):
     fast.chunk = CHUNK if device.type == "cpu" else DEVICE_CHUNK
     exact, error = fast.backbone, None
     fast.backbone = InPrecision(exact, "float32")
-    if precision == "auto" and _has_bfloat16(device):
+    if precision == "auto" and has_bfloat16(device):
         error = _error_of_bfloat16(fast, exact, device, scale)
         precision = "bfloat16" if error < TOLERANCE else "float32"
     fast.backbone = InPrecision(exact, "bfloat16" if precision == "bfloat16" else "float32")
@@ -86,7 +86,8 @@ def probe_clips(n=8, seconds=5.0):
     return torch.from_numpy(clips)
 
 
-def _has_bfloat16(device):
+def has_bfloat16(device: torch.device) -> bool:
+    """Does a device compute in bfloat16? A processor that only imitates it takes some 25 times as long."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()

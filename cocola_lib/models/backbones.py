@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cocola_lib.encoder import PADDINGS, timm_model
+from cocola_lib.fast.inference import has_bfloat16
 
 COLUMNS = "columns"  # our own backbone's name
 STRIDE_8 = 8  # frames per step where heads that keep time tap: 80 ms
@@ -27,9 +28,10 @@ def backbone_in_time(config, n_channels):
 
 
 def mixed_precision(config):
-    """Bfloat16 on a CPU where it shortens a step: `columns` take half the time. Depthwise convolutions, as in B0, run
-    backward more slowly in it."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=config.backbone == COLUMNS)
+    """Bfloat16 on a CPU where it shortens a step: `columns` take half the time, if the processor has it. Depthwise
+    convolutions, as in B0, run backward more slowly in it."""
+    shorter = config.backbone == COLUMNS and has_bfloat16(torch.device("cpu"))
+    return torch.autocast("cpu", torch.bfloat16, enabled=shorter)
 
 
 class Columns(nn.Module):
