@@ -25,7 +25,7 @@ def test_the_share_above_the_best_twentieth_is_of_the_true_pairs():
     random, true = np.arange(100.0), np.array([0.0, 50.0, 98.0, 99.0])
     row = {"scorer": ["model", "control"], "k": [2, 2], "accuracy": [0.9, 0.8], "low": [0.8, 0.7], "high": [1.0, 0.9]}
     told = opening.what_scores_say(true, random, pd.DataFrame(row), "model").text
-    assert "exceeded by 50 % of the true pairs" in told
+    assert "the score that 50 % of the true pairs exceed is exceeded by 5 % of the random pairs" in told
     assert "picks the true one in 90 % [80, 100] of cases, and the control in 80 % [70, 90]" in told
 
 

@@ -60,6 +60,8 @@ def test_the_sentences_about_accuracy_quote_the_table():
 def test_an_anchor_is_heard_with_its_partner_and_with_the_rival():
     specs = [PairSpec(f"t{i}", 0.0, ("bass",), (stem,)) for i, stem in enumerate(("drums", "piano"))]
     clips = [np.random.default_rng(i).normal(size=(2, 80_000)).astype(np.float32) / 10 for i in (0, 1)]
-    players = verdicts.hear(0, 1, clips, specs, np.array([[1.0, 2.5], [0.0, 4.0]]))
+    called = {"t0": "A: One", "t1": "B: Two"}
+    players = verdicts.hear(0, 1, clips, specs, np.array([[1.0, 2.5], [0.0, 4.0]]), called)
+    assert players.title == "A: One against B: Two"
     assert list(players.clips) == ["the anchor", "with its partner (drums)", "with the rival (keys)"]
     assert list(players.notes.values()) == ["score 1.00", "score 2.50"]

@@ -14,6 +14,7 @@ import numpy as np
 from cocola_lib.data.audio import match_levels
 from cocola_lib.data.stems import Track
 from cocola_lib.notebook.players import Players
+from cocola_lib.notebook.titles import title
 from cocola_lib.sampling import PairSpec, WindowSampler
 from cocola_lib.scoring import Scorer
 
@@ -27,6 +28,7 @@ class Question:
     Attributes:
         own: the conditioning and its own accompaniment.
         rival: whose second side is the rival.
+        called: the titles of both tracks.
         clips: conditioning, candidate A, candidate B, (N,) each.
         true: 0 or 1, which candidate belongs.
         chosen: metric -> the candidate that it prefers.
@@ -35,6 +37,7 @@ class Question:
 
     own: PairSpec
     rival: PairSpec
+    called: tuple[str, str]
     clips: tuple[np.ndarray, np.ndarray, np.ndarray]
     true: int
     chosen: dict[str, int]
@@ -84,7 +87,8 @@ def ask(tracks: Sequence[Track], metrics: dict[str, Scorer], n: int = 10, pairs:
         scores = {name: tuple(float(s[i, k]) for k in order) for name, s in matrices.items()}
         chosen = {name: int(np.argmax(both)) for name, both in scores.items()}
         clips = match_levels([sides[0][i], *(sides[1][k] for k in order)])
-        questions.append(Question(specs[i], specs[j], tuple(clips), true, chosen, scores))
+        called = tuple(title(sampler.by_id[specs[k].track_id]) for k in (i, j))
+        questions.append(Question(specs[i], specs[j], called, tuple(clips), true, chosen, scores))
     return Check(questions)
 
 
@@ -126,8 +130,8 @@ def _asked(i: int, question: Question) -> str:
 
 
 def _answer(vote: int, question: Question) -> str:
-    specs = (question.own, question.rival)
-    what = [f"{' + '.join(spec.positive)} of {spec.track_id}, from {spec.start_s:g} s" for spec in specs]
+    specs = zip((question.own, question.rival), question.called, strict=True)
+    what = [f"{' + '.join(spec.positive)} of {called}, from {spec.start_s:g} s" for spec, called in specs]
     said = [
         f"{name} prefers {LETTERS[choice]} ({question.scores[name][choice]:.2f} against "
         f"{question.scores[name][1 - choice]:.2f})"

@@ -61,8 +61,8 @@ def what_scores_say(true: np.ndarray, random: np.ndarray, table: pd.DataFrame, n
     return Text(
         f"- Coherence can be heard within seconds, and it can be measured: the median true pair scores "
         f"{np.median(true):.1f}, the median random pair {np.median(random):.1f}.\n"
-        f"- A single score is a clue, not a proof. The threshold that 5 % of the random pairs exceed is exceeded by "
-        f"{100 * share:.0f} % of the true pairs.\n"
+        f"- A single score is a clue, not a proof: the score that {100 * share:.0f} % of the true pairs exceed is "
+        "exceeded by 5 % of the random pairs as well.\n"
         f"- The more candidates there are, the likelier it is that a wrong one scores high by chance. Among "
         f"{largest['k'].iloc[0]} candidates, the {name} picks the true one in {found[name]} of cases, and the control "
         f"in {found['control']}. So we report means over many pairs, with intervals, and say what K is."

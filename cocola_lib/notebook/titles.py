@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import PurePosixPath
 
@@ -16,3 +17,8 @@ def title(track: Track) -> str:
         data = json.loads((track.stems[0].files[0].parents[1] / "data.json").read_text(encoding="utf-8"))
         return f"{place.parent}/{data['artist']}: {data['song']}"
     return track.id
+
+
+def titles(tracks: Iterable[Track]) -> dict[str, str]:
+    """Track id -> what the track is called."""
+    return {track.id: title(track) for track in tracks}

@@ -152,10 +152,19 @@ def _best(history: pd.DataFrame) -> pd.Series:
 
 
 def hear_mistake(
-    i: int, pairs: tuple[torch.Tensor, torch.Tensor], specs: Sequence[PairSpec], similarities: np.ndarray
+    i: int,
+    pairs: tuple[torch.Tensor, torch.Tensor],
+    specs: Sequence[PairSpec],
+    similarities: np.ndarray,
+    called: dict[str, str],
 ) -> Players:
-    """Anchor i with its true partner, and with the rival that the model likes best; pairs as `sides` gives them."""
+    """Anchor i with its true partner, and with the rival that the model likes best.
+
+    Args:
+        pairs: as `sides` gives them. called: track id -> title.
+    """
     rival = int(_rivals(similarities)[i].argmax())
+    own, other_song = (called[specs[k].track_id] for k in (i, rival))
     anchors, positives = (side.numpy() for side in pairs)
     anchor, true, other = match_levels([anchors[i], positives[i], positives[rival]])
     return Players(
@@ -163,9 +172,9 @@ def hear_mistake(
         {
             "anchor": " + ".join(specs[i].anchor),
             "with its true partner": f"similarity {similarities[i, i]:.2f}",
-            "with the strongest rival": f"similarity {similarities[i, rival]:.2f}, from {specs[rival].track_id}",
+            "with the strongest rival": f"similarity {similarities[i, rival]:.2f}, from {other_song}",
         },
-        title=f"{specs[i].track_id}, {specs[i].start_s} s",
+        title=f"{own}, {specs[i].start_s} s",
         small=True,
     )
 

@@ -129,13 +129,15 @@ def stems(by_stems: pd.DataFrame, model: str) -> str:
     return f"{model} at K = 2, test sets pooled: {', '.join(said)}."
 
 
-def hear(anchor: int, rival: int, clips, specs: Sequence[PairSpec], matrix: np.ndarray) -> Players:
+def hear(
+    anchor: int, rival: int, clips, specs: Sequence[PairSpec], matrix: np.ndarray, called: dict[str, str]
+) -> Players:
     """An anchor with its true partner and with a rival, as players with their scores.
 
     Args:
         anchor, rival: rows of the list, from `answers.worst_mistake`.
         clips: anchors and positives of the list, from `pair_lists.sides`.
-        specs: the list. matrix: (n, n) its scores.
+        specs: the list. matrix: (n, n) its scores. called: track id -> title.
     """
     sounds = match_levels([clips[0][anchor], clips[1][anchor], clips[1][rival]])
     kinds = [class_of_mix(specs[i].positive) for i in (anchor, rival)]
@@ -143,7 +145,7 @@ def hear(anchor: int, rival: int, clips, specs: Sequence[PairSpec], matrix: np.n
     return Players(
         {"the anchor": sounds[0], labels[0]: sounds[0] + sounds[1], labels[1]: sounds[0] + sounds[2]},
         {label: f"score {matrix[anchor, i]:.2f}" for label, i in zip(labels, (anchor, rival), strict=True)},
-        title=f"{specs[anchor].track_id} against {specs[rival].track_id}",
+        title=" against ".join(called[specs[i].track_id] for i in (anchor, rival)),
         small=True,
     )
 
