@@ -14,7 +14,9 @@ from songs import SMALL, write_bands, write_songs
 
 from cocola_lib import masking
 from cocola_lib.data import miniatures
+from cocola_lib.encoder import ModelConfig
 from cocola_lib.loss import contrastive_loss
+from cocola_lib.models import backbones
 from cocola_lib.sampling import PairSpec
 from cocola_lib.scoring import Scorer
 from cocola_lib.training.small_runs import InThree, Pool
@@ -141,3 +143,11 @@ def test_the_table_has_a_row_for_each_idea_test_set_and_k_and_says_what_made_it(
     assert list(again["variant"]) == list(table["variant"]) and list(again["minutes"]) == [1e-6] * 2 + [2e-6] * 2
     with pytest.raises(typer.BadParameter, match="no idea has c or d in its name; there are: a; b"):
         efficiency.main(1e-6, tmp_path / "table.csv", only=["c", "d"])
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_only_a_processor_with_bfloat16_trains_in_it(has, monkeypatch):
+    monkeypatch.setattr(backbones, "has_bfloat16", lambda device: has)
+    for name, expected in ((backbones.COLUMNS, has), ("efficientnet_b0", False)):
+        with backbones.mixed_precision(ModelConfig(backbone=name, pooling="time")):
+            assert torch.is_autocast_enabled("cpu") == expected
