@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cocola_lib import __version__
-from cocola_lib.cli import accompany, data, describe, listen, models, run, score, stems, train
+from cocola_lib.cli import accompany, data, describe, grid, listen, models, run, score, stems, train
 
 app = typer.Typer(
     name="cocola",
@@ -20,6 +20,7 @@ app = typer.Typer(
     \b
       cocola run                               execute the notebooks, the whole study
       cocola train hps-all-time                train a model
+      cocola grid grid.yaml                    notebooks or trainings for many values of their parameters
       cocola score mix.wav bass.wav            score one pair
       cocola rank mix.wav loops/               list the loops that fit a mix best
       cocola accompany evaluate outputs/       judge a generator by a folder of its outputs (Table III)
@@ -55,6 +56,7 @@ app.command(help=models.CONVERT_HELP)(models.convert)
 app.command(help=models.EXPORT_HELP)(models.export)
 app.command()(run.run)
 app.command()(train.train)
+app.command(help=grid.GRID_HELP)(grid.grid)
 app.add_typer(data.app, name="data")
 app.add_typer(accompany.app, name="accompany")
 app.add_typer(listen.app, name="listen")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,3 +31,24 @@ class Model:
         from cocola_lib.scoring import Scorer
 
         return Scorer(self.checkpoint, self.device, self.batch_size)
+
+
+@dataclass
+class Crew:
+    """Who does work that many can share."""
+
+    backend: Annotated[
+        Literal["local", "dask"] | None,
+        typer.Option(help="Processes of this machine, or workers of dask.distributed.", show_default=False),
+    ] = None
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="How many on this machine.", show_default="one per core")
+    ] = None
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a running Dask scheduler.", show_default="a cluster here")
+    ] = None
+
+    def options(self) -> dict:
+        """What was given, as `fast.workers.Workers` takes it."""
+        given = {"backend": self.backend, "n_workers": self.workers, "scheduler": self.scheduler}
+        return {name: value for name, value in given.items() if value is not None}

@@ -86,26 +86,19 @@ def train(
 
 
 def _train(recipe, profile, data_root, folder, resume, changes):
-    from cocola_lib.data import miniatures
-    from cocola_lib.training import run as training
-    from cocola_lib.training import states
-    from cocola_lib.training.profiles import get_profile
-    from cocola_lib.training.recipes import get_recipe
+    from cocola_lib.training import by_name, states
 
-    size, chosen = get_profile(profile), get_recipe(recipe)
-    settings = size.settings(**changes)
-    training.check_logger(settings.logger)
+    by_name.plan(recipe, profile, **changes)
     if resume is None and (kept := states.kept(folder)):
         raise ValueError(f"{folder}: holds {kept}: --resume goes on with it, --fresh deletes it and starts again")
-    tracks = miniatures.open_tracks(data_root, size.data_size, settings.seed)
     try:
-        result = training.train(chosen, settings, tracks, folder, resume=bool(resume))
+        result = by_name.train(folder, recipe, profile, data_root, resume=bool(resume), **changes)
     except KeyboardInterrupt:
         typer.echo(f"stopped; --resume goes on from the last state in {folder / states.FOLDER}", err=True)
         raise
     if result is None:  # another rank reports
         return
-    best = result.history[result.history["split"] == "valid"].nlargest(1, "accuracy").iloc[0]
+    best = by_name.best(result.history)
     typer.echo(
         f"{result.checkpoint}: validation accuracy {best.accuracy:.1%} at K = {best.k:.0f} "
         f"(chance {1 / best.k:.1%}), step {best.step:.0f} of {result.history['step'].max():.0f}"

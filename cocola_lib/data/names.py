@@ -33,3 +33,16 @@ def compared(a: str, b: str) -> int:
     """-1, 0 or 1, as a collation of SQLite has it: capitals, and how accents are typed, do not matter."""
     first, second = (printable(name).casefold() for name in (a, b))
     return (first > second) - (first < second)
+
+
+def from_anywhere(text: str) -> str | None:
+    """A path, or several separated by commas, made absolute where they exist: others have another working folder.
+
+    What does not exist here, such as the name of a model in the package, stays as it is.
+    """
+    text = text.strip()
+    if text == "None":
+        return None
+    if text and (path := Path(text).expanduser()).exists():
+        return str(path.resolve())
+    return ",".join(from_anywhere(part) or "" for part in text.split(",")) if "," in text else text

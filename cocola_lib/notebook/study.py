@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cocola_lib.data.miniatures import open_tracks
+from cocola_lib.data.names import from_anywhere
 from cocola_lib.files import REPO, locked, read_json, writing
 from cocola_lib.training.profiles import Profile
 
@@ -59,11 +60,11 @@ def run_notebooks(
     paths = find_notebooks(only)
     given = {"profile": profile.name, "seed": seed, "run_dir": _seen_from_notebooks(run_dir)} | _typed(settings or {})
     if data_root is not None:
-        given["data_root"] = _from_anywhere(str(data_root))
-    parameters = _share_out(given, paths)
+        given["data_root"] = from_anywhere(str(data_root))
+    parameters = share_out(given, paths)
     open_tracks(data_root, profile.data_size, seed)
     run_dir.mkdir(parents=True, exist_ok=True)
-    os.environ["COCOLA_COMMAND"] = shlex.join(["cocola", *sys.argv[1:]])  # for the provenance, inside the kernels
+    os.environ.setdefault("COCOLA_COMMAND", shlex.join(["cocola", *sys.argv[1:]]))  # for provenance, in the kernels
     executed = []
     with locked(run_dir / ".lock", f"{run_dir}: another run is writing there; wait for it, or give another run_dir"):
         for path in paths:
@@ -88,8 +89,12 @@ def find_notebooks(only: list[str] | None = None) -> list[Path]:
     return [path for path in paths if not only or path.name.startswith(tuple(only))]
 
 
-def _share_out(given: dict, paths: list[Path]) -> dict[Path, dict]:
-    """Each notebook's own parameters among those given; one that no notebook has is refused."""
+def share_out(given: dict, paths: list[Path]) -> dict[Path, dict]:
+    """Each notebook's own parameters among those given.
+
+    Raises:
+        ValueError: one that no notebook has; says what they have.
+    """
     accepted = {path: inspect_parameters(path).keys() for path in paths}
     known = sorted(set().union(*accepted.values()))
     if unknown := next((name for name in given if name not in known), None):
@@ -112,7 +117,7 @@ def inspect_parameters(path: Path) -> dict[str, dict]:
 
 def _typed(settings: dict[str, str]) -> dict:
     """Read values as Python literals where they are ones ("0.25" -> 0.25), else as text; see `PATHS` for paths."""
-    return {name: _from_anywhere(text) if name in PATHS else _literal(text) for name, text in settings.items()}
+    return {name: from_anywhere(text) if name in PATHS else _literal(text) for name, text in settings.items()}
 
 
 def _literal(text: str):
@@ -120,19 +125,6 @@ def _literal(text: str):
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def _from_anywhere(text: str) -> str | None:
-    """A path, or several separated by commas, made absolute where they exist: notebooks run in a folder of their own.
-
-    What does not exist here, such as the name of a model in the package, stays as it is.
-    """
-    text = text.strip()
-    if text == "None":
-        return None
-    if text and (path := Path(text).expanduser()).exists():
-        return str(path.resolve())
-    return ",".join(_from_anywhere(part) or "" for part in text.split(",")) if "," in text else text
 
 
 def _execute(path: Path, run_dir: Path, parameters: dict, minutes: float) -> Executed:

@@ -122,14 +122,20 @@ def run_grid(
             this grid; no cell has finished.
         ChildProcessError, OSError: see `Workers.map`.
     """
+    return run_cells(cells_of(task, parameters, folder, fixed), retry=retry, report=report, **workers)
+
+
+def run_cells(
+    cells: Sequence[Cell], *, retry: bool = False, report: Callable[[str], Any] | None = None, **workers
+) -> pd.DataFrame:
+    """Run the cells of one grid, see `run_grid`."""
     from cocola_lib.models.provenance import origin  # it imports torch, which the workers of a cheap task do without
 
-    cells, crew = cells_of(task, parameters, folder, fixed), Workers(**workers)
-    grid, say = Path(folder).absolute(), report or (lambda line: None)
-    with locked(grid / ".lock", f"{folder}: another process is running this grid; wait for it"):
+    crew, grid, say = Workers(**workers), cells[0].grid, report or (lambda line: None)
+    with locked(grid / ".lock", f"{grid}: another process is running this grid; wait for it"):
         missing = [cell for cell in cells if cell.rows() is None and (retry or not cell.failure())]
         n_done = len(cells) - len(missing)
-        say(f"{len(cells)} cells, {n_done} of them from before" if n_done else f"{len(cells)} cells")
+        say(f"{len(cells)} cells" + (f", {n_done} of them from before" if n_done else ""))
         try:
             for i, result in crew.map(partial(run_cell, origin=origin()), missing):
                 n_done += 1
@@ -200,9 +206,11 @@ def _values(name: str, values: Any) -> list:
 def run_cell(cell: Cell, origin: dict) -> str:
     """Run one cell in this process, unless it has finished; how that went, in words."""
     os.environ["COCOLA_COMMAND"] = origin["command"]  # for the provenance of what the task itself writes
-    with locked(cell.folder / ".lock", "", wait=True):  # a worker that was taken for lost may still be at it
+    lock = cell.grid / f".{cell.folder.name}.lock"
+    with locked(lock, "", wait=True):  # a worker that was taken for lost may still be at it
         if cell.rows() is not None:
             return "done before"
+        cell.folder.mkdir(parents=True, exist_ok=True)
         (cell.folder / ERROR).unlink(missing_ok=True)
         started = time.monotonic()
         try:

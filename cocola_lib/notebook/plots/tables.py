@@ -79,20 +79,29 @@ def beside_the_paper(axes, accuracy: pd.DataFrame, entrants: Sequence[Entrant], 
     heat_map(axes[1], printed, "the paper's row beside it, on the real data", label, vmin=50, vmax=100)
 
 
-def heat_map(ax, grid: pd.DataFrame, title: str, label: str = "", notes: pd.DataFrame | None = None, **colours) -> None:
+def heat_map(
+    ax,
+    grid: pd.DataFrame,
+    title: str,
+    label: str = "",
+    notes: pd.DataFrame | None = None,
+    shown: str = ".0f",
+    **colours,
+) -> None:
     """Numbers as coloured cells with the number in each; empty where there is none.
 
     Args:
         grid: (rows, columns) numbers; NaN is left white.
         label: of the colour bar; "" draws none.
         notes: the same shape, a second line of text per cell.
+        shown: how a number is written, a format.
         colours: vmin, vmax, cmap of `imshow`.
     """
     values = grid.to_numpy(float)
     image = ax.imshow(values, aspect="auto", interpolation="nearest", **({"cmap": "cividis"} | colours))
     for i, j in zip(*np.nonzero(np.isfinite(values)), strict=True):
         dark = image.norm(values[i, j]) < 0.5
-        text = f"{values[i, j]:.0f}" + (f"\n{notes.iat[i, j]}" if notes is not None else "")
+        text = f"{values[i, j]:{shown}}" + (f"\n{notes.iat[i, j]}" if notes is not None else "")
         ax.text(j, i, text, ha="center", va="center", fontsize=8.5, color="white" if dark else "black")
     ax.set_xticks(range(grid.shape[1]), grid.columns, rotation=25, ha="right")
     ax.set_yticks(range(grid.shape[0]), grid.index)
