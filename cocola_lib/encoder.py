@@ -17,6 +17,8 @@ from cocola_lib.fast.inference import frozen
 from cocola_lib.fast.memory import keep_freed_memory
 from cocola_lib.features import KINDS, FrontEnd, mask_channels
 
+MOST = 8192  # numbers of an embedding, or steps of time: W has the square of it, 268 MB
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -40,8 +42,9 @@ class ModelConfig:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(allowed)}")
-        if self.embedding_dim < 1 or self.time_steps < 2:
-            raise ValueError(f"embedding_dim {self.embedding_dim} must be >= 1, time_steps {self.time_steps} >= 2")
+        if not 1 <= self.embedding_dim <= MOST or not 2 <= self.time_steps <= MOST:
+            found = f"embedding_dim {self.embedding_dim}, time_steps {self.time_steps}"
+            raise ValueError(f"{found}: at least 1 and 2, and {MOST} at most")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":

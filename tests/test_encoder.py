@@ -327,7 +327,9 @@ def test_bfloat16_is_used_only_when_the_scores_hardly_move():
         ({"pooling": "time", "embedding_dim": 500}, "no multiple of time_steps 32"),
         ({"pooling": "musical", "embedding_dim": 200}, "needs embedding_dim 192 . a multiple of time_steps"),
         ({"backbone": "columns"}, "unknown backbone 'columns'"),
-        ({"embedding_dim": 0}, "must be >= 1"),
+        ({"embedding_dim": 0}, "at least 1"),
+        ({"embedding_dim": 10**9}, "8192 at most"),  # W alone would be 4e18 bytes
+        ({"pooling": "time", "time_steps": 10**9}, "8192 at most"),
         ({"backbone": "efficientnet_b00"}, "timm knows efficientnet_b0"),
     ],
 )

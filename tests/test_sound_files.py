@@ -82,7 +82,9 @@ def test_stems_that_may_be_early_or_late_are_not_named(folder, tmp_path, monkeyp
         load_tracks(tmp_path / "song")
     assert not [w for w in said if "delay" in str(w.message)]
     (tmp_path / "song/drums.mp3").write_bytes(untagged(folder / "CONSTANT.mp3"))
-    with pytest.warns(UserWarning, match=r"song: drums\.mp3 do not state their encoder's delay"):
+    with pytest.warns(
+        UserWarning, match=r"song: not stated is .* drums\.mp3 \(no LAME tag: the usual 1,105 samples are taken off\)"
+    ):
         load_tracks(tmp_path / "song")
 
 
@@ -312,3 +314,27 @@ def test_a_link_to_nowhere_is_called_missing(tmp_path):
 def test_the_formats_that_are_read_are_one_list():
     assert {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".m4a"} <= set(AUDIO_SUFFIXES)
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in AUDIO_SUFFIXES)
+
+
+def test_two_joined_flacs_are_read_as_the_first(music, tmp_path):
+    soundfile.write(tmp_path / "one.flac", music, RATE)
+    (tmp_path / "x.flac").write_bytes(2 * (tmp_path / "one.flac").read_bytes())
+    with pytest.raises(ValueError, match=r"x\.flac: several FLACs in one; export it again as one"):
+        audio.read(tmp_path / "x.flac")
+    score = tiny_scorer().score  # as a command meets it
+    with pytest.raises(ValueError, match="several FLACs in one"):
+        score(tmp_path / "one.flac", tmp_path / "x.flac")
+    (tmp_path / "x.flac").write_bytes((tmp_path / "one.flac").read_bytes())  # repaired, under the same name
+    np.testing.assert_array_equal(audio.read(tmp_path / "x.flac"), audio.read(tmp_path / "one.flac"))
+
+
+def test_a_bare_aac_begins_late_by_what_is_said_of_its_encoder(folder, tmp_path):
+    for name in ("drums.aac", "bass.m4a"):
+        (tmp_path / "song").mkdir(exist_ok=True)
+        convert(folder / "x.wav", tmp_path / "song" / name)
+    with pytest.warns(UserWarning, match=r"of drums\.aac \(late by 1,024 samples \(ffmpeg\)"):
+        (track,) = load_tracks(tmp_path, keep_unrelated=True)
+    bass, drums = (audio.read(track.stems[i].files[0], RATE) for i in (0, 1))
+    x = audio.read(folder / "x.wav", RATE)
+    assert lag_ms(bass, x) == pytest.approx(0, abs=0.1)
+    assert lag_ms(drums, x) == pytest.approx(1_024 / 44.1, abs=0.1)

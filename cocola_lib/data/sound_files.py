@@ -1,8 +1,11 @@
 """Opening sound files, with one line about each way in which they may not be one. `data.audio` is the front."""
 
+import mmap
 import os
+import re
 import stat
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ MAX_CHANNELS = 64  # more is a transposed array or a broken header, not music
 MAX_AMPLITUDE = 1_000.0  # full scales; more is integer samples in a float array
 MAX_FRAMES = 1 << 48  # more is libsndfile's way to say that it does not know
 BLOCK = 1 << 20  # frames read at once
+FLAC_BEGINS = rb"fLaC[\x00\x80]\x00\x00\x22"  # and what every stream's first block begins with
 CANCELLED = "left and right cancel when they are mixed to mono; export one channel of it"
 
 
@@ -123,13 +127,15 @@ def mp3_frames(path):
     return mpeg.frames_of(path, status.st_size, status.st_mtime_ns)
 
 
-def states_delay(path):
-    """Whether a file says by how much its encoder begins late; an MP3 without LAME's tag and a bare AAC do not."""
+def unstated_delay(path):
+    """What is known where a file does not say by how much its encoder begins late, in words; "" where it does.
+
+    LAME's usual delay is taken off an MP3. Of a bare AAC it depends on who encoded it, and nothing is taken off.
+    """
     path = Path(path)
-    if path.suffix.lower() == ".mp3":
-        frames = mp3_frames(path)
-        return frames is None or frames.delay is not None
-    return path.suffix.lower() != ".aac"
+    if path.suffix.lower() == ".mp3" and (frames := mp3_frames(path)) is not None and frames.delay is None:
+        return f"no LAME tag: the usual {mpeg.LAME_DELAY + mpeg.DECODER_DELAY:,} samples are taken off"
+    return "late by 1,024 samples (ffmpeg) or 2,112 (Apple), which stay" if path.suffix.lower() == ".aac" else ""
 
 
 def _through_ffmpeg(path, reason):
@@ -151,8 +157,17 @@ def read_frames(file, path, first, n):
         at += len(part)
     if at < n:
         raise ValueError(f"{path}: cut off, {first + at} of {file.frames} samples can be read; copy it again")
+    if file.format == "FLAC" and first + n == file.frames and _holds_several_flacs(path, os.stat(path).st_mtime_ns):
+        raise ValueError(f"{path}: several FLACs in one; export it again as one")
     check_samples(mono, str(path))
     return mono
+
+
+@lru_cache(maxsize=4096)
+def _holds_several_flacs(path, changed):
+    """Whether another FLAC follows the first one, at whose end libsndfile stops, in a file of this date."""
+    with open(path, "rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return sum(1 for _ in re.finditer(FLAC_BEGINS, data)) > 1
 
 
 def cancels(path):

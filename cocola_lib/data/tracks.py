@@ -17,7 +17,7 @@ import numpy as np
 from cocola_lib.data import doubts, prepare
 from cocola_lib.data.adapters import ADAPTERS, OURS, SPLIT_FOLDERS, Adapter
 from cocola_lib.data.names import printable
-from cocola_lib.data.sound_files import states_delay
+from cocola_lib.data.sound_files import unstated_delay
 from cocola_lib.data.stems import Stem, Track, track_from_row, track_to_row
 from cocola_lib.files import cached, data_dir, keep, read_json, write_json
 
@@ -42,11 +42,11 @@ def make_track(dataset: str, split: str, folder: Path, stems: list[Stem], id: st
         raise ValueError(f"{folder}: stems of different sample rates ({rates} Hz); resample them to one rate")
     n_samples = max(header.n_samples for header in headers)
     files = [file for stem in stems for file in stem.files]
-    late = [printable(file.name) for file in files if not states_delay(file)]
+    late = [f"{printable(file.name)} ({delay})" for file in files if (delay := unstated_delay(file))]
     if late and len({file.suffix.lower() for file in files}) > 1:
         warnings.warn(
-            f"{folder}: {', '.join(late)} do not state their encoder's delay, which is estimated (an MP3's: 1,105 "
-            "samples, 25 ms at 44.1 kHz); beside stems of another format they may be early or late by some ms",
+            f"{folder}: not stated is the delay of the encoder of {', '.join(late)}; beside stems of another format it "
+            "may be early or late by some ms (1,000 samples at 44.1 kHz: 23 ms). WAV and FLAC have none",
             stacklevel=2,
         )
     return Track(id or f"{dataset}/{split}/{printable(folder.name)}", dataset, split, tuple(stems), rates[0], n_samples)
