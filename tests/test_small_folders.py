@@ -6,7 +6,7 @@ from songs import SHORT, TINY, write_bands
 from cocola_lib.data.tracks import of_split
 from cocola_lib.notebook import training as told
 from cocola_lib.sampling import PairDataset
-from cocola_lib.training import fitting
+from cocola_lib.training import by_name, fitting
 from cocola_lib.training.profiles import get_profile
 from cocola_lib.training.settings import TrainSettings
 from cocola_lib.training.training_data import TrainingData
@@ -56,3 +56,13 @@ def test_one_track_in_a_split_has_no_stranger_so_all_are_asked(three_songs):
     assert of_split(three_songs * 2, "test") == ([t for t in three_songs * 2 if t.split == "test"], "")
     assert of_split(three_songs, "tset") == ([], "")
     assert of_split(chosen[:1], chosen[0].split) == (chosen[:1], "")
+
+
+def test_training_by_name_takes_what_fits_and_refuses_a_k_that_was_asked_for(three_songs, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(by_name.run, "train", lambda recipe, settings, *_, **__: asked.append(settings.k))
+    songs = three_songs[0].stems[0].files[0].parents[1]
+    with pytest.warns(UserWarning, match="so K is . instead of 12"):
+        by_name.train(tmp_path, "hps-all", "smoke", songs)
+    by_name.train(tmp_path, "hps-all", "smoke", songs, k=12)
+    assert 3 <= asked[0] <= 7 and asked[1] == 12  # which `run.train` then refuses

@@ -1,5 +1,6 @@
 """A training by the name of its recipe and its profile: what `cocola train` does, and a cell of a grid of trainings."""
 
+import warnings
 from dataclasses import fields
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pandas as pd
 
 from cocola_lib.data import miniatures
 from cocola_lib.training import run, states
+from cocola_lib.training.fitting import fitted
 from cocola_lib.training.profiles import Profile, get_profile
 from cocola_lib.training.recipes import Recipe, get_recipe
 from cocola_lib.training.settings import TrainSettings
@@ -49,6 +51,10 @@ def train(
     """Train; names and settings are those of `plan`, the others, the result and errors those of `run.train`."""
     chosen, size, settings = plan(recipe, profile, **changes)
     tracks = miniatures.open_tracks(data_root, size.data_size, settings.seed)
+    if changes.get("k") is None:  # one that was asked for is refused where the tracks cannot fill it
+        settings, smaller = fitted(chosen, settings, tracks)
+        if smaller:
+            warnings.warn(smaller, stacklevel=2)
     return run.train(chosen, settings, tracks, run_dir, resume=resume, progress=progress)
 
 
