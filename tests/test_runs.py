@@ -12,6 +12,7 @@ import nbformat
 import pytest
 from tiny import clip_file
 
+from cocola_lib.__main__ import main
 from cocola_lib.data.tracks import data_hash, load_tracks
 from cocola_lib.files import locked
 from cocola_lib.models.provenance import provenance
@@ -19,10 +20,18 @@ from cocola_lib.notebook import runs, study
 from cocola_lib.training.profiles import get_profile
 
 
-def cocola(*arguments, data):
-    environment = os.environ | {"COCOLA_DATA": str(data)}
-    command = [sys.executable, "-m", "cocola_lib", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """A command that must fail, on a machine without data: what it prints on stderr."""
+
+    def refused(*arguments):
+        monkeypatch.setenv("COCOLA_DATA", str(tmp_path / "data"))
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        assert stop.value.code == 2
+        return capsys.readouterr().err
+
+    return refused
 
 
 def song(folder, *stems, seconds=6.0):
@@ -69,14 +78,13 @@ def make_text(root):
     [make_missing, make_empty, make_one_stem, make_empty_file, make_cut_off, make_text],
     ids=lambda f: f.__name__,
 )
-def test_bad_data_is_one_line_and_leaves_nothing(make, tmp_path):
+def test_bad_data_is_one_line_and_leaves_nothing(make, refused, tmp_path):
     root = tmp_path / "music"
     expected = make(root)
     out = tmp_path / "out"
-    done = cocola("run", "--profile", "smoke", "--data-root", root, "--run-dir", out, data=tmp_path / "data")
-    assert done.returncode == 2
-    assert expected in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    said = refused("run", "--profile", "smoke", "--data-root", root, "--run-dir", out)
+    assert expected in said
+    assert len(said.strip().splitlines()) == 1, said
     assert not out.exists()
 
 
@@ -90,12 +98,11 @@ def test_bad_data_is_one_line_and_leaves_nothing(make, tmp_path):
         (["--only", "00", "--only", "x"], "no notebook begins with x; there are 00_start_here, 01_data_exploration"),
     ],
 )
-def test_unknown_names_are_one_line_and_leave_nothing(arguments, expected, tmp_path):
+def test_unknown_names_are_one_line_and_leave_nothing(arguments, expected, refused, tmp_path):
     out = tmp_path / "out"
-    done = cocola("run", "--run-dir", out, *arguments, data=tmp_path / "data")
-    assert done.returncode == 2
-    assert expected in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    said = refused("run", "--run-dir", out, *arguments)
+    assert expected in said
+    assert len(said.strip().splitlines()) == 1, said
     assert not out.exists()
 
 
@@ -133,7 +140,8 @@ def test_stems_of_unequal_length_are_silent_after_their_end(tmp_path):
 def test_a_failed_notebook_is_one_line_and_keeps_its_name_apart(tmp_path):
     """Notebook 03 is given a checkpoint that nobody trained."""
     given = ["--run-dir", tmp_path / "out", "--only", "03", "-p", f"checkpoint={tmp_path / 'model'}"]
-    done = cocola("run", "--profile", "smoke", *given, data=os.environ["COCOLA_DATA"])
+    command = [sys.executable, "-m", "cocola_lib", "run", "--profile", "smoke", *map(str, given)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "no checkpoint; the parameter `checkpoint` names it" in done.stderr
     assert sum(line.startswith("error:") for line in done.stderr.splitlines()) == 1
