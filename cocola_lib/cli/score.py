@@ -1,13 +1,13 @@
 """`cocola score` and `cocola rank`: how well clips belong together, and which clips of a folder fit a mix best."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from cocola_lib.cli.grouped import options_of
-from cocola_lib.cli.shared_options import Hop, Model
+from cocola_lib.cli.shared_options import Crew, Hop, Model
 
 SCORE_HELP = """Score how well two clips belong together, or score many pairs of clips.
 
@@ -15,6 +15,7 @@ SCORE_HELP = """Score how well two clips belong together, or score many pairs of
   cocola score mix.wav bass.wav
   cocola score --pairs pairs.csv --out scores.csv
   cocola score --conditioning mixes/ --accompaniment basses/ --out scores.json
+  cocola score --pairs pairs.csv --out scores.csv --backend dask --scheduler tcp://10.0.0.1:8786
   torchrun --nproc-per-node 4 -m cocola_lib score --pairs pairs.csv --out scores.csv
 
 Clips may have any length, sample rate and number of channels. They are cut into windows of 5 s; the score is the
@@ -23,7 +24,8 @@ coherent. A pair that never sounds together gets nan and the reason.
 
 With --out, finished rows survive an interruption: run the same command again to go on, or to score anew the rows that
 failed or whose audio has changed. A row that fails is written with the reason, and the exit code is 1. Under torchrun
-the processes share the rows; every machine must be able to see the folders.
+the processes share the rows; with --backend, workers do, of this machine or of a Dask cluster. Every machine must be
+able to see the folders.
 """
 
 RANK_HELP = """List the clips of a folder that fit a mix best.
@@ -55,11 +57,13 @@ class Sources:
     accompaniment: Annotated[Path | None, typer.Option(help="Folder of accompaniments; suffixes may differ.")] = None
 
 
+@options_of(Crew)
 @options_of(Model)
 @options_of(Sources)
 def score(
     sources: Sources,
     model: Model,
+    crew: Crew,
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[CONDITIONING ACCOMPANIMENT]", help="Two audio files.")
     ] = None,
@@ -72,9 +76,12 @@ def score(
 ):
     """Score one pair of files, a table of pairs, or two folders (see `SCORE_HELP`)."""
     from cocola_lib.cli import console, score_files
+    from cocola_lib.cli.score_records import Job
     from cocola_lib.data import pair_files
+    from cocola_lib.fast.workers import Workers
 
-    rows = _rows(files, sources)
+    rows, shared = _rows(files, sources), crew.options()
+    workers = Workers(**shared) if shared else None
     if out is not None:
         pair_files.check_out(out, sources.pairs)
     rank, _ = score_files.ranks(out)
@@ -83,7 +90,8 @@ def score(
     if files and out is None:
         console.show_score(scorer.score(*map(str, files), hop_s=hop_s, modes=modes), files)
         return
-    job = score_files.Job(modes, hop_s, out, fresh, folder=sources.pairs.parent if sources.pairs else Path())
+    folder = sources.pairs.parent if sources.pairs else Path()
+    job = Job(modes, hop_s, out, fresh, folder, workers, astuple(model))
     rows = score_files.score_rows(scorer, rows, job, console.progress_bar("score", shown=rank == 0))
     if rows is not None:  # None: another rank reports
         _report(rows, modes, out)

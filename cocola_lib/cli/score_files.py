@@ -8,38 +8,15 @@ a row's `files` are the sizes and dates of both.
 import contextlib
 import glob
 import json
-import math
 import os
-import warnings
 from collections import Counter
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from cocola_lib.data.pair_files import PAIR, locate, pair_of, read_rows, stamp, write_rows
+from cocola_lib.cli.score_records import STATUS, columns, score_by_workers, score_here, stamps
+from cocola_lib.data.pair_files import PAIR, pair_of, read_rows, write_rows
 from cocola_lib.features import MODES, check_modes
 from cocola_lib.files import check_writable, locked, writing
-
-STATUS = ("coverage", "n_windows", "n_silent", "status", "reason", "hop_s", "checkpoint", "calibrated_on", "files")
-
-
-@dataclass(frozen=True)
-class Job:
-    """How rows are scored, and where the result goes.
-
-    Attributes:
-        modes: as `Scorer.score`.
-        hop_s: seconds between windows.
-        out: .csv or .json to write; None only returns.
-        fresh: True scores again what an earlier run has scored.
-        folder: where files are looked for that are not found from the working folder.
-    """
-
-    modes: tuple[str, ...]
-    hop_s: float = 2.5
-    out: Path | None = None
-    fresh: bool = False
-    folder: Path = Path()
 
 
 def score_rows(scorer, rows, job, progress=lambda rows, total: rows):
@@ -50,7 +27,7 @@ def score_rows(scorer, rows, job, progress=lambda rows, total: rows):
     Args:
         scorer: `Scorer`.
         rows: from `pair_files.read_pairs` or `match_folders`.
-        job: `Job`.
+        job: `score_records.Job`.
         progress: called with an iterable and `total=`, such as `tqdm`.
     Returns:
         The rows, each with its scores and a status: "ok", "silent" (scores NaN) or "failed" (no scores, a reason);
@@ -60,10 +37,12 @@ def score_rows(scorer, rows, job, progress=lambda rows, total: rows):
     dataset = scorer.calibration.dataset if scorer.calibration else ""
     settings = {"hop_s": float(job.hop_s), "checkpoint": scorer.hash, "calibrated_on": dataset}
     rank, world = ranks(job.out)
+    if world > 1 and job.workers is not None:
+        raise ValueError("torchrun and --backend both share out the rows; use one of them")
     unique = list(dict.fromkeys(pair_of(row) for row in rows))
     with _alone(job.out) if job.out is not None and rank == 0 else contextlib.nullcontext():
         done = {} if job.out is None or job.fresh else finished(job.out, job.modes, settings)
-        done = {key: record for key, record in done.items() if record["files"] == _stamps(key, job.folder)}
+        done = {key: record for key, record in done.items() if record["files"] == stamps(key, job.folder)}
         mine = [key for key in unique[rank::world] if key not in done]
         with _part(job.out, rank, job.fresh) as part:
             scored = _score_keys(scorer, mine, job, settings, part, progress)
@@ -92,21 +71,14 @@ def _alone(out):
 
 def _score_keys(scorer, keys, job, settings, part, progress):
     """The records of pairs, each also written to the open part file, if there is one, as soon as it is known."""
-    scored, stamps = {}, [_stamps(key, job.folder) for key in keys]  # before they are read
-    results = scorer.score_pairs((_usable(key, job.folder) for key in keys), hop_s=job.hop_s, modes=job.modes)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*zero padded")  # said in the row instead
-        for key, files, result in progress(zip(keys, stamps, results, strict=True), total=len(keys)):
-            scored[key] = _record(result, key, job.modes) | settings | {"files": files}
-            if part:
-                part.write(json.dumps([key, scored[key]]) + "\n")
-                part.flush()
+    scored = {}
+    found = score_here(scorer, keys, job) if job.workers is None else score_by_workers(scorer, keys, job)
+    for key, record, files in progress(found, total=len(keys)):
+        scored[key] = record | settings | {"files": files}
+        if part:
+            part.write(json.dumps([key, scored[key]]) + "\n")
+            part.flush()
     return scored
-
-
-def _stamps(key, folder):
-    """What changes when a file of a pair does."""
-    return " ".join(stamp(locate(path, folder)) for path in key)
 
 
 def finished(out, modes, settings):
@@ -126,11 +98,6 @@ def finished(out, modes, settings):
         and all(str(row.get(name)) == str(value) for name, value in settings.items())
         and all(mode in row for mode in modes)
     }
-
-
-def columns(modes):
-    """The columns of scores: per mode the mean, its interval, and the calibrated values."""
-    return [f"{mode}{end}" for mode in modes for end in ("", "_low", "_high", "_percentile", "_odds")]
 
 
 def ranks(out=None):
@@ -158,29 +125,6 @@ def summary(rows):
     again = len(rows) - len({pair_of(row) for row in rows})
     line = f"{counts['ok']} scored, {counts['silent']} silent, {counts['failed']} failed"
     return line + (f" ({again} of them repeat a pair, which is scored once)" if again else "")
-
-
-def _usable(key, folder):
-    """A key as a pair of paths; an empty side becomes one that cannot exist, so that the row fails and not the run."""
-    return tuple(locate(path, folder) for path in key) if all(key) else (Path(os.devnull) / "missing",) * 2
-
-
-def _record(result, key, modes):
-    """A `Score` or an error as columns."""
-    if isinstance(result, Exception) or not all(key):
-        reason = str(result) if all(key) else f"no {PAIR[not key[1]]} for {key[0] or key[1] or 'this row'}"
-        return {"status": "failed", "reason": reason}
-    record = {}
-    for mode in modes:
-        values = (getattr(result, mode), *result.intervals[mode])
-        if mode in result.odds:
-            values += (result.percentiles[mode], result.odds[mode])
-        record |= dict(zip(columns([mode]), values, strict=False))
-    silent = math.isnan(record[modes[0]])
-    reason = result.reason or ("shorter than a window: zero padded" if result.padded else "")
-    n_windows = len(result.starts_s)
-    values = (result.coverage, n_windows, result.n_silent, "silent" if silent else "ok", reason)
-    return record | dict(zip(STATUS[:5], values, strict=True))
 
 
 @contextlib.contextmanager
