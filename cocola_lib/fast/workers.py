@@ -81,7 +81,7 @@ class Workers:
             get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
     def _by_dask(self, call, items):
-        need("grid", "distributed")
+        need("grid", "dask", "distributed")
         from distributed import as_completed
 
         with self._client(len(items)) as client:
