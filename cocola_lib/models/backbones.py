@@ -1,4 +1,4 @@
-"""Backbones beside the paper's: our own small one, timm models tapped in time, and the released padding."""
+"""Backbones beside the paper's: two small ones of our own, timm models tapped in time, and the released padding."""
 
 import torch
 import torch.nn.functional as F
@@ -7,12 +7,12 @@ from torch import nn
 from cocola_lib.encoder import PADDINGS, timm_model
 from cocola_lib.fast.inference import has_bfloat16
 
-COLUMNS = "columns"  # our own backbone's name
+COLUMNS, CONFORMER = "columns", "conformer"  # names of our own backbones
 STRIDE_8 = 8  # frames per step where heads that keep time tap: 80 ms
 
 
 def backbone_in_time(config, n_channels):
-    """The backbone of a head that keeps time: `columns`, or a timm model tapped at stride 8.
+    """The backbone of a head that keeps time: `columns`, `conformer`, or a timm model tapped at stride 8.
 
     Args:
         config: ModelConfig; n_channels: C of the features.
@@ -21,10 +21,11 @@ def backbone_in_time(config, n_channels):
     Raises:
         ValueError: an unknown backbone, or one without features at that stride.
     """
-    if config.backbone == COLUMNS:
-        backbone = Columns(n_channels)
-        return backbone, backbone.width
-    return tap(config, n_channels)
+    own = {COLUMNS: Columns, CONFORMER: Conformer}.get(config.backbone)
+    if own is None:
+        return tap(config, n_channels)
+    backbone = own(n_channels)
+    return backbone, backbone.width
 
 
 def mixed_precision(config):
@@ -87,6 +88,61 @@ def _three_layers(n_in, hidden, n_out):
 def _over_time(n_in, n_out, kernel):
     conv = nn.Conv2d(n_in, n_out, (1, kernel), stride=(1, 2), padding=(0, kernel // 2), bias=False)
     return conv, nn.BatchNorm2d(n_out), nn.GELU()
+
+
+class Conformer(nn.Module):
+    """Attention over time behind strided convolutions (Gulati et al. 2020): every step of 80 ms may ask all others.
+
+    Args:
+        n_channels: C of the features; n_bands: M.
+        width: channels of what comes out; n_blocks: of attention and convolution.
+    """
+
+    def __init__(self, n_channels, n_bands=64, width=144, n_blocks=2):
+        super().__init__()
+        self.width = width
+        self.layers = _three_layers(n_channels * n_bands, width, width)
+        self.blocks = nn.ModuleList(ConformerBlock(width) for _ in range(n_blocks))
+
+    def forward(self, x):
+        """(B, C, M, T) -> (B, width, 1, T / 8)."""
+        x = self.layers(x.flatten(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)  # (B, T / 8, width)
+        for block in self.blocks:
+            x = block(x)
+        return x.transpose(1, 2).unsqueeze(2)
+
+
+class ConformerBlock(nn.Module):
+    """Half a feed-forward layer, attention, a gated depthwise convolution, the other half; each added to its input.
+
+    Args:
+        n: channels. heads: of attention; kernel: steps that a convolution hears; dropout: of each part.
+    """
+
+    def __init__(self, n, heads=4, kernel=15, dropout=0.1):
+        super().__init__()
+        self.before, self.after = _feed_forward(n, dropout), _feed_forward(n, dropout)
+        self.asked = nn.LayerNorm(n)
+        self.attention = nn.MultiheadAttention(n, heads, dropout, batch_first=True)
+        self.heard = nn.LayerNorm(n)
+        self.convolution = nn.Sequential(
+            nn.Conv1d(n, 2 * n, 1), nn.GLU(dim=1), nn.Conv1d(n, n, kernel, padding=kernel // 2, groups=n),
+            nn.BatchNorm1d(n), nn.SiLU(), nn.Conv1d(n, n, 1), nn.Dropout(dropout),
+        )  # fmt: skip
+        self.norm = nn.LayerNorm(n)
+
+    def forward(self, x):
+        """(B, T, n) -> the same."""
+        x = x + self.before(x) / 2
+        asked = self.asked(x)
+        x = x + self.attention(asked, asked, asked, need_weights=False)[0]
+        x = x + self.convolution(self.heard(x).transpose(1, 2)).transpose(1, 2)
+        return self.norm(x + self.after(x) / 2)
+
+
+def _feed_forward(n, dropout):
+    inner = nn.Linear(n, 2 * n), nn.SiLU(), nn.Dropout(dropout), nn.Linear(2 * n, n)
+    return nn.Sequential(nn.LayerNorm(n), *inner, nn.Dropout(dropout))
 
 
 class StaticPadConv2d(nn.Conv2d):

@@ -1,5 +1,7 @@
 """Small runs: a small backbone, and the features of a few batches computed once, so that a run takes seconds."""
 
+import itertools
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -9,11 +11,13 @@ from cocola_lib.data.stems import Track
 from cocola_lib.encoder import Cocola, ModelConfig
 from cocola_lib.features import FrontEnd
 from cocola_lib.masking import Masking, contrastive_step, draw_modes, other_masks
+from cocola_lib.models.cqt import ConstantQ
 from cocola_lib.sampling import NOISE_SIGMA, PairSpec, WindowSampler
 
 BACKBONE = "mobilenetv3_small_050"
 LEARNING_RATE = 2e-3  # of Adam
 FRONT_END_BATCH = 64  # clips
+CONSTANT_Q = "constant-q"  # features of PHALAR, beside `features.KINDS`
 
 
 class Pool:
@@ -26,7 +30,7 @@ class Pool:
         max_overlap: r within a batch.
         seed: of the draw.
         noise_sigma: of the waveforms; 0 for validation.
-        kind: of features, see `features.FrontEnd`.
+        kind: of features, see `features.FrontEnd`; or "constant-q", see `models.cqt`.
         describe: (N,) waveform -> (n,) numbers, kept of every clip as `described` (pairs, 2, n); None: nothing is.
     """
 
@@ -47,7 +51,8 @@ class Pool:
         self.groups = [spec.track_id for spec in specs]
         dataset_of = {track.id: track.dataset for track in tracks}
         self.datasets = np.array([dataset_of[track_id] for track_id in self.groups])
-        front_end, rng = FrontEnd(kind), np.random.default_rng([seed, 1])
+        front_end = ConstantQ() if kind == CONSTANT_Q else FrontEnd(kind)
+        rng = np.random.default_rng([seed, 1])
         parts, described = [], []
         for i in range(0, len(specs), FRONT_END_BATCH // 2):
             clips = np.stack([np.stack(self.clips(sampler, spec)) for spec in specs[i : i + FRONT_END_BATCH // 2]])
@@ -71,6 +76,17 @@ class Pool:
         while True:
             for i in range(0, len(self.features) - k + 1, k):
                 yield self.features[i : i + k].transpose(0, 1).flatten(0, 1)
+
+    def inputs(self, chosen: torch.Tensor) -> torch.Tensor:
+        """Some pairs as a model hears them: K of their numbers -> (2K, C, M, T), anchors first."""
+        return self.features[chosen].transpose(0, 1).flatten(0, 1)
+
+    def similarities(self, model: Cocola) -> np.ndarray:
+        """Every anchor against every positive, in mode "both": (pairs, pairs)."""
+        parts = torch.arange(len(self.features)).split(FRONT_END_BATCH // 2)
+        with torch.no_grad():
+            sides = zip(*(model.embed(self.inputs(part)).chunk(2) for part in parts), strict=True)
+            return model.similarity(*map(torch.cat, sides)).numpy()
 
 
 class InThree(Pool):
@@ -111,3 +127,26 @@ def fit(config: ModelConfig, masking: Masking, k: int, train: Pool, n_pairs: int
         loss.backward()
         optimiser.step()
     return model.eval()
+
+
+def steps_within(
+    optimiser: torch.optim.Optimizer, minutes: float, clock: Callable[[], float], learning_rate: float = LEARNING_RATE
+) -> Iterator[tuple[int, float]]:
+    """Steps until the time is over, one at least; the learning rate falls to nothing along a cosine.
+
+    Args:
+        optimiser: its learning rate is set before each step.
+        minutes: how long. clock: seconds; `time.process_time` is what the processor spent here, whatever else it did.
+        learning_rate: at first.
+
+    Yields:
+        (number of the step, from 1; share of the time that is over, in 0..1).
+    """
+    begun = clock()
+    for step in itertools.count(1):
+        share = (clock() - begun) / (60 * minutes)
+        if share > 1 and step > 1:
+            return
+        share = min(1.0, share)
+        optimiser.param_groups[0]["lr"] = learning_rate * (1 + math.cos(math.pi * share)) / 2
+        yield step, share

@@ -7,7 +7,6 @@ each: the table says what helps early, not what wins in the end.
 
 import copy
 import itertools
-import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,14 +20,14 @@ import typer
 
 from cocola_lib.data import miniatures
 from cocola_lib.encoder import POOLINGS, Cocola, ModelConfig
-from cocola_lib.evaluation import bootstrap_interval, hit_probability
+from cocola_lib.evaluation import accuracy_table
 from cocola_lib.files import read_json, write_csv, write_json
 from cocola_lib.masking import draw_modes, loss_of_pairs, mask_pairs, other_masks
 from cocola_lib.models.backbones import COLUMNS, STRIDE_8, mixed_precision, tap
 from cocola_lib.models.control import N_CHROMA, chroma_segments, onset_curve
 from cocola_lib.models.provenance import provenance
 from cocola_lib.training.recipes import get_recipe
-from cocola_lib.training.small_runs import LEARNING_RATE, InThree, Pool
+from cocola_lib.training.small_runs import LEARNING_RATE, InThree, Pool, steps_within
 from cocola_lib.training.start import data_dependent_start
 from cocola_lib.workshop.families.losses import imitation_loss
 from cocola_lib.workshop.families.train import follow
@@ -119,12 +118,7 @@ def teach(idea: Idea, pool: Pool, minutes: float, seed: int = 0) -> tuple[Cocola
     average = copy.deepcopy(model) if idea.average else model
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     everything, chorales = np.arange(len(pool.features)), np.flatnonzero(pool.datasets == EASY)
-    begun = time.monotonic()
-    for step in itertools.count(1):
-        share = (time.monotonic() - begun) / (60 * minutes)
-        if share > 1 and step > 1:
-            return average.eval(), step - 1
-        optimiser.param_groups[0]["lr"] = LEARNING_RATE * (1 + math.cos(math.pi * min(1.0, share))) / 2
+    for step, share in steps_within(optimiser, minutes, time.monotonic):
         heard = chorales if share < idea.easy else everything
         k = min(idea.k, len(heard))
         chosen = torch.from_numpy(rng.choice(heard, k, replace=False))
@@ -133,6 +127,7 @@ def teach(idea: Idea, pool: Pool, minutes: float, seed: int = 0) -> tuple[Cocola
         optimiser.zero_grad(set_to_none=True)
         if idea.average:
             follow(average, model, min(EMA_DECAY, step / (step + 10)))
+    return average.eval(), step
 
 
 def _build(idea, pool):
@@ -148,7 +143,7 @@ def _build(idea, pool):
 
 def _loss(idea, model, teacher, pool, chosen, modes, share):
     """What an idea asks of a model when a share of the time is over; chosen: the pairs' numbers in the pool."""
-    batch = pool.features[chosen].transpose(0, 1).flatten(0, 1)  # anchors, then positives
+    batch = pool.inputs(chosen)
     if share < idea.halved:
         batch = F.avg_pool2d(batch, (1, 2))
     masked = mask_pairs(batch, modes)
@@ -189,16 +184,8 @@ def _control(described, modes, scale=8.0):
 
 
 def ask(model: Cocola, pool: Pool) -> pd.DataFrame:
-    """How often the partner is found among K: k, accuracy, low, high (95 % over tracks); K up to the pool's size."""
-    with torch.no_grad():
-        sides = [torch.cat([model.embed(x) for x in pool.features[:, i].split(64)]) for i in (0, 1)]
-        similarities = model.similarity(*sides).numpy()
-    rows = []
-    for k in (k for k in KS if k <= len(similarities)):
-        hits = hit_probability(similarities, k)
-        low, high = bootstrap_interval(hits, pool.groups)
-        rows.append({"k": k, "accuracy": hits.mean(), "low": low, "high": high})
-    return pd.DataFrame(rows)
+    """How often the partner is found among K (Eq. 4), for K up to the pool's size: see `accuracy_table`."""
+    return accuracy_table(pool.similarities(model), KS, pool.groups)
 
 
 def main(
