@@ -75,7 +75,7 @@ def test_files_are_scored_data_sets_listed_and_commands_explained(blocked, tmp_p
         soundfile.write(tmp_path / f"{name}.wav", 0.1 * np.sin(2 * np.pi * hz * np.arange(80_000) / 16_000), 16_000)
     score = ("score", tmp_path / "mix.wav", tmp_path / "bass.wav", "--out", tmp_path / "scores.csv")
     matrix = ("matrix", tmp_path, tmp_path, "--out", tmp_path / "matrix.csv")
-    helped = "run", "train", "rank", "calibrate", "convert", "accompany evaluate", "listen prepare"
+    helped = "run", "train", "grid", "rank", "calibrate", "convert", "accompany evaluate", "listen prepare"
     done = cocola(blocked, score, ("data", "list"), matrix, *([*command.split(), "--help"] for command in helped))
     assert [code for code, _ in done] == [0] * (3 + len(helped)), done
     assert done[2][1][-1].startswith("no figure: ") and 'pip install "cocola-lib[notebooks]"' in done[2][1][-1]
@@ -88,12 +88,15 @@ def test_a_command_names_the_extra_that_it_needs(blocked, monkeypatch, tmp_path)
     needed = {
         "run": "notebooks",
         "train": "train",
+        "grid grid.yaml": "train",
         "data mini mini-slakh2100 --size tiny": "data",
         "accompany export questions": "data",
         "export --onnx model.onnx": "onnx",
         "listen serve": "listen",
         "listen status": "listen",
     }
+    (tmp_path / "pairs.csv").write_text("conditioning,accompaniment\na.wav,b.wav\n", encoding="utf-8")
+    needed[f"score --pairs {tmp_path / 'pairs.csv'} --backend dask"] = "grid"
     done = cocola(blocked, *(command.split() for command in needed))
     for (code, lines), extra in zip(done, needed.values(), strict=True):
         assert code == 2 and len(lines) == 1, lines
