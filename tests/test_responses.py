@@ -126,3 +126,9 @@ def test_both_wrong_is_both_of_what_is_wrong_alone():
 def test_every_dose_is_a_change_and_belongs_to_one_kind_of_pair():
     assert sorted(DOSES) == sorted(c for changes in probes.KINDS.values() for c in changes)
     assert 0 not in DOSES["pitch"] and 1.0 not in DOSES["stretch"]
+
+
+def test_pairs_of_one_song_have_nothing_random_to_compare_with():
+    one_song = {"pitched": [probe(0, "pitch")]}
+    with pytest.raises(ValueError, match="all pairs are of .*; what a mistake costs is measured against another song"):
+        responses.respond(Ear({"both": 1.0}), one_song)

@@ -81,8 +81,13 @@ def respond(metric, sets: dict[str, list[Probe]], name: str = "model") -> pd.Dat
         A tidy frame, a row per pair, dose and mode: rater, mode, change, dose, item, track, test_set, and the
         scores true, changed and random (the mean over the accompaniments of the other songs); NaN where a side is
         silent.
+
+    Raises:
+        ValueError: all pairs are of one song.
     """
-    frames = []
+    frames, songs = [], {probe.spec.track_id for probes in sets.values() for probe in probes}
+    if len(songs) < 2:
+        raise ValueError(f"all pairs are of {', '.join(songs)}; what a mistake costs is measured against another song")
     for kind, probes in sets.items():
         keys = list(probes[0].changed)
         clips = [p.truth for p in probes] + [p.changed[key] for key in keys for p in probes]
