@@ -1,24 +1,30 @@
 """Tests neither read nor fill the user's cache; those with a browser share one."""
 
+import os
+
 import pytest
 from browser import chromium, lab  # noqa: F401
 from local_server import serving
 
 from cocola_lib.data import miniatures
+from cocola_lib.files import locked
 
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
-    """An empty folder for miniatures, indexes and activity, for this session of tests only."""
+    """A folder for miniatures, indexes and activity, empty at first, for this session of tests only."""
+    shared = "PYTEST_XDIST_WORKER" in os.environ  # by the processes of a session: a miniature takes a minute
+    folder = tmp_path_factory.getbasetemp().parent / "cache" if shared else tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COCOLA_DATA", str(tmp_path_factory.mktemp("cache")))
-        yield
+        patch.setenv("COCOLA_DATA", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")
 def tiny_sets(own_cache):
     """Every miniature in its smallest size, name -> folder, in that cache. To read, not to write."""
-    return {name: miniatures.ensure(name, "tiny", progress=False) for name in miniatures.MODULES}
+    with locked(own_cache / ".tiny", "", wait=True):
+        return {name: miniatures.ensure(name, "tiny", progress=False) for name in miniatures.MODULES}
 
 
 @pytest.fixture
