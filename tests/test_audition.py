@@ -95,7 +95,7 @@ def test_choosing_a_kind_changes_the_accompaniment_and_nothing_else(hear, sample
 
 
 def test_moving_a_stem_to_the_other_side_changes_both(hear, sampler):
-    drums = next(row for row in hear.stems.children if row.description == "drums")
+    drums = hear.roles["drums"]
     drums.value = "accompaniment"
     assert hear.spec == PairSpec(sampler.tracks[0].id, 1.0, ("bass",), ("drums", "keys"))
     expected = listen.with_mix(*(sampler.audio(hear.spec)))
@@ -103,7 +103,7 @@ def test_moving_a_stem_to_the_other_side_changes_both(hear, sampler):
 
 
 def test_a_side_without_stems_is_told_and_can_be_mended(hear):
-    keys = next(row for row in hear.stems.children if row.description == "keys")
+    keys = hear.roles["keys"]
     keys.value = "out"
     assert "No stem in the accompaniment" in hear.html
     keys.value = "accompaniment"
@@ -111,8 +111,8 @@ def test_a_side_without_stems_is_told_and_can_be_mended(hear):
 
 
 def test_a_kind_that_a_pair_cannot_have_is_told(hear):
-    for row in hear.stems.children:
-        row.value = "accompaniment" if row.description == "drums" else "anchor"
+    for name, row in hear.roles.items():
+        row.value = "accompaniment" if name == "drums" else "anchor"
     hear.kind_menu.value = "shifted"
     assert "has no pitch to shift" in hear.html
 

@@ -51,7 +51,7 @@ CELLS = [
 LAST = "Table(results.status(room.session.store), evil)"
 HARM = """() => [
   window.ran, document.querySelectorAll('.jp-Cell [src="x"], .jp-Cell [src="y"], .jp-Cell [href^="javascript"]').length,
-  document.querySelectorAll(".jp-RenderedHTMLCommon mjx-container").length,
+  document.querySelectorAll(".jp-Cell mjx-container").length,
 ]"""
 
 
@@ -82,6 +82,7 @@ def test_names_of_others_are_text_wherever_they_are_shown_run_and_reopened(lab, 
         rows.last.wait_for()
         page.page.locator(".cocola-live .cocola-player[data-ready=yes]").first.wait_for()
         assert page.page.evaluate(HARM) == [None, 0, 0]
+        page.page.locator(".widget-html", has_text=f"bass {SCRIPT} $a_b$").first.wait_for()
         page.screenshot("hostile")
         picture = page.page.locator(".jp-RenderedImage img").first
         assert picture.evaluate("image => getComputedStyle(image).content") == "normal"

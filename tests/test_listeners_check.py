@@ -7,6 +7,7 @@ from songs import write_bands
 
 from cocola_lib.notebook import listeners_check
 from cocola_lib.notebook.listeners_check import Check, ask, disagreements
+from cocola_lib.notebook.shown import PLAIN
 
 
 class Overlap:
@@ -53,6 +54,7 @@ def test_the_answer_is_folded_up_under_a_vote(tmp_path):
     check = ask(tracks, {"model": Overlap(), "control": Overlap(-1)}, n=2, pairs=9)
     page = check._repr_html_()
     assert page.count("<audio") == 3 * len(check.questions)
+    assert page.startswith(f'<div class="{PLAIN}">')  # names of stems and songs are in it
     open_text = re.sub(r"<details>.*?</details>", "", page)
     assert "belongs: it is" not in open_text and "Right" not in open_text and "prefers" not in open_text
     folded = re.findall(r"<summary>I vote for ([AB])</summary><b>(Right|Wrong)", page)

@@ -12,14 +12,14 @@ import pytest
 from cocola_lib.files import REPO
 from cocola_lib.notebook import plots
 from cocola_lib.notebook.plots.tables import running_mean
-from cocola_lib.notebook.shown import Table, Text
+from cocola_lib.notebook.shown import PLAIN, Table, Text
 
 PACKAGE = REPO / "cocola_lib"
 HOSTILE = "<img src=x onerror=alert(1)>"
 ROUND_IT = {"HTML", "Markdown", "Latex", "Javascript", "IFrame", "Styler", "style", "to_html"}
 OWN = {  # what these make HTML of is theirs, or escaped beside it
     "notebook/shown.py": {"to_html"},  # the door
-    "notebook/panel.py": {"HTML"},  # documents of players, tables and sentences
+    "notebook/panel.py": {"HTML"},  # documents of players, tables and sentences; escaped names before buttons
     "notebook/plots/dark.py": {"HTML"},  # a style with a picture, and the name that the notebook gives it
     "notebook/sources.py": {"HTML"},  # Pygments escapes what it colours
 }
@@ -105,6 +105,7 @@ def test_a_sentence_holds_no_tag_link_or_image_of_others(text):
     shown = Text(f"The system {text} is **silent**.", summary=text)._repr_html_()
     tags = {part.split(">")[0].split()[0].strip("/") for part in shown.split("<")[1:]}
     assert tags <= {"div", "p", "strong", "code", "pre", "details", "summary"}, shown
+    assert shown.startswith(f'<div class="{PLAIN}">')  # its summary too: no two dollar signs are a formula
 
 
 def test_names_in_a_sentence_are_what_they_are():

@@ -14,7 +14,7 @@ from cocola_lib.data.activity import BLOCK_S
 from cocola_lib.hearing import foils
 from cocola_lib.notebook import players as listen
 from cocola_lib.notebook.pair_views import pair_picture, read_scores
-from cocola_lib.notebook.panel import Panel
+from cocola_lib.notebook.panel import Panel, named
 from cocola_lib.notebook.titles import title
 from cocola_lib.sampling import PairSpec, WindowSampler, split_stems
 from cocola_lib.scoring import Scorer
@@ -43,7 +43,7 @@ def audition(
 
 
 class Audition(Panel):
-    """See `audition`. `spec`, `kind`, `amount` and `clips` are what is heard now."""
+    """See `audition`. `spec`, `kind`, `amount` and `clips` are what is heard now; `roles`: stem -> its buttons."""
 
     def __init__(self, specs, sampler, scorer, seed):
         if not specs:
@@ -60,7 +60,7 @@ class Audition(Panel):
             layout=AT_MOST,
             continuous_update=False,
         )
-        self.stems = ipywidgets.VBox()
+        self.stems, self.roles = ipywidgets.VBox(), {}
         self.kind_menu = ipywidgets.Dropdown(
             options=[*((kind, kind) for kind in foils.KINDS), (SURPRISE + " (not told)", SURPRISE)],
             description="Kind",
@@ -116,7 +116,7 @@ class Audition(Panel):
 
     def _new_window(self, _):
         if not self._quiet:
-            self._list_stems({row.description: row.value for row in self.stems.children})
+            self._list_stems({name: row.value for name, row in self.roles.items()})
             self._changed()
 
     def _new_kind(self, _):
@@ -134,27 +134,25 @@ class Audition(Panel):
         """List the stems that sound in this window; their roles are kept where that leaves both sides filled."""
         starts, active = self.sampler.windows(self.sampler.by_id[self.track.value])
         if not len(starts):
-            self.stems.children = ()
+            self.stems.children, self.roles = (), {}
             return
         column = int(np.argmin(np.abs(starts * BLOCK_S - self.window.value)))
         track = self.sampler.by_id[self.track.value]
         names = [name for name, on in zip(track.stem_names, active[:, column], strict=True) if on]
         if not {"anchor", "accompaniment"} <= {roles.get(name) for name in names}:
             roles = dict.fromkeys(names, "anchor") | {names[-1]: "accompaniment"}
-        rows = [
-            ipywidgets.ToggleButtons(
+        self.roles = {
+            name: ipywidgets.ToggleButtons(
                 options=ROLES,
                 value=roles.get(name, "out"),
-                description=name,
-                style={"button_width": "120px", "description_width": "90px"},
-                layout={"width": "100%", "max_width": "560px", "display": "flex"},  # the name beside its buttons
+                style={"button_width": "120px"},
                 tooltips=[f"{name}: {role}" for role in ROLES],
             )
             for name in names
-        ]
-        for row in rows:
+        }
+        for row in self.roles.values():
             row.observe(self._changed, "value")
-        self.stems.children = rows
+        self.stems.children = [named(name, row) for name, row in self.roles.items()]
 
     def _list_amounts(self):
         kind = self.kind_menu.value
@@ -168,11 +166,11 @@ class Audition(Panel):
         """Make the clips that the controls ask for and show them, or say why that cannot be."""
         if self._quiet:
             return
-        if not self.stems.children:
+        if not self.roles:
             self.complain(f"{self.track.value}: no window in which two stems sound; choose another track.")
             return
         sides = {
-            role: tuple(r.description for r in self.stems.children if r.value == role)
+            role: tuple(name for name, row in self.roles.items() if row.value == role)
             for role in ("anchor", "accompaniment")
         }
         empty = [role for role, names in sides.items() if not names]

@@ -14,6 +14,7 @@ import numpy as np
 from cocola_lib.data.audio import match_levels
 from cocola_lib.data.stems import Track
 from cocola_lib.notebook.players import Players
+from cocola_lib.notebook.shown import PLAIN
 from cocola_lib.notebook.titles import title
 from cocola_lib.sampling import PairSpec, WindowSampler
 from cocola_lib.scoring import Scorer
@@ -107,11 +108,12 @@ class Check:
         if not self.questions:
             return "<p>The two metrics agree on all of these pairs.</p>"
         asked = "".join(_asked(i, question) for i, question in enumerate(self.questions, start=1))
-        tally = ", ".join(f"{html.escape(name)} {n}" for name, n in self.right().items())
+        names = ", ".join(f"{html.escape(name)} {n}" for name, n in self.right().items())
         told = (
-            f"Right answers to {len(self.questions)} questions: {tally}. By design, one of the two is right each time."
+            f"Right answers to {len(self.questions)} questions: {names}. By design, one of the two is right each time."
         )
-        return f"{asked}<details><summary>When you have voted ten times: who was right?</summary>{told}</details>"
+        tally = f"<details><summary>When you have voted ten times: who was right?</summary>{told}</details>"
+        return f'<div class="{PLAIN}">{asked}{tally}</div>'
 
     def __repr__(self) -> str:
         return f"a listener's check: {len(self.questions)} pairs"

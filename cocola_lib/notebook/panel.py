@@ -17,6 +17,12 @@ from cocola_lib.notebook.shown import PLAIN
 NO_CONTROLS = "(Controls are here when the notebook is trusted and its cells have been run. Sounds play without them.)"
 
 
+def named(name: str, control: ipywidgets.Widget, width: str = "90px") -> ipywidgets.HBox:
+    """A control behind a name as it was typed; widgets read two dollar signs in their own descriptions as a formula."""
+    shown = ipywidgets.HTML(f'<span class="{PLAIN}">{html.escape(name)}</span>', layout={"width": width})
+    return ipywidgets.HBox([shown, control], layout={"width": "100%", "max_width": "560px"})
+
+
 class Panel:
     """Controls above, a document, controls below it, an answer. Subclasses call `show` with the HTML of both.
 

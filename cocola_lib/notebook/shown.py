@@ -62,8 +62,10 @@ class Text:
         self.text, self.summary = text, summary
 
     def _repr_html_(self) -> str:
-        body = f'<div class="{PLAIN}">{_markdown().render(self.text)}</div>'
-        return f"<details><summary>{html.escape(self.summary)}</summary>{body}</details>" if self.summary else body
+        body = _markdown().render(self.text)
+        if self.summary:
+            body = f"<details><summary>{html.escape(self.summary)}</summary>{body}</details>"
+        return f'<div class="{PLAIN}">{body}</div>'
 
     def __repr__(self) -> str:
         return self.text
