@@ -1,6 +1,7 @@
 """`cocola grid`: what its file may say, notebooks and trainings as cells, and the figure."""
 
 import inspect
+import re
 
 import nbformat
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 from cocola_lib.__main__ import main
 from cocola_lib.cli.grid_file import read_grid
 from cocola_lib.data import miniatures
-from cocola_lib.files import read_csv
+from cocola_lib.files import REPO, read_csv
 from cocola_lib.notebook import grid_cells, study
 from cocola_lib.notebook.plots.grids import save_grid
 from cocola_lib.training import by_name, run
+from cocola_lib.training.cells import cells_of
 from cocola_lib.training.settings import TrainSettings
 
 SHORT = "train: b0-time\nprofile: smoke\n"
@@ -95,6 +97,14 @@ def test_numbers_of_a_file_are_those_that_people_write(grid):
     )
     assert found.notebooks == ["02", "08", "03"]
     assert found.parameters == {"learning_rate": [0.001, 100.0, 0.5, "1e-3"], "k": [16]}
+
+
+def test_the_readmes_example_is_a_grid_that_could_run(grid):
+    (example,) = re.findall(r"```yaml\n(.*?)```", (REPO / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    found = read_grid(grid(example))
+    cells = cells_of(grid_cells.notebooks_cell, found.parameters, "", found.fixed | {"notebooks": found.notebooks})
+    assert {grid_cells.check_cell(**cell.parameters, **cell.fixed) for cell in cells} == {(None, "small", 0)}
+    assert len(cells) == 9
 
 
 def trained(recipe, settings, tracks, run_dir, resume=False, progress=True):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -17,7 +18,8 @@ from grid_tasks import add, deadly, gives_nothing, odd_only, slow, two_rows
 
 from cocola_lib.fast.workers import Workers
 from cocola_lib.files import read_csv
-from cocola_lib.training.grids import NAME_LENGTH, cells_of, run_grid
+from cocola_lib.training.cells import NAME_LENGTH, cells_of
+from cocola_lib.training.grids import run_grid
 
 
 def runs(folder):
@@ -198,6 +200,27 @@ def test_the_cell_of_a_dask_worker_that_is_killed_runs_elsewhere(tmp_path):
     started = [path.name for path in tmp_path.glob("started-*")]
     assert len(started) == 13 and len([name for name in started if name.startswith(f"started-{a}-{b}-")]) == 2
     assert int(pid) not in set(found["pid"]) and os.getpid() not in set(found["pid"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of a terminal")
+def test_ctrl_c_leaves_no_half_cell_and_no_process(tmp_path):
+    """As a terminal sends it, to all processes."""
+    call = f"run_grid(slow, {{'a': [1, 2, 3], 'b': [1]}}, {str(tmp_path)!r}, fixed={{'seconds': 60.0}}, n_workers=2)"
+    light = "import sys, types\nstub = types.SimpleNamespace(origin=lambda: {'command': ''})\n"  # torch takes seconds
+    light += "sys.modules['cocola_lib.models.provenance'] = stub\n"
+    code = f"{light}from grid_tasks import slow\nfrom cocola_lib.training.grids import run_grid\n{call}"
+    here = Path(__file__).parent
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=here, stderr=subprocess.PIPE, start_new_session=True)
+    while len(started := list(tmp_path.glob("started-*"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    assert b"KeyboardInterrupt" in process.communicate(timeout=60)[1]
+    for path in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.name.rsplit("-", 1)[1]), 0)
+        path.unlink()
+    assert not [path for path in tmp_path.iterdir() if path not in started]
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path):

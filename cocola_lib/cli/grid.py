@@ -71,7 +71,7 @@ def grid(
 def _cells(given, folder):
     """The cells of a grid, each of which could run: names, values, notebooks and data are looked at first."""
     from cocola_lib.data.miniatures import open_tracks
-    from cocola_lib.training.grids import cells_of
+    from cocola_lib.training.cells import cells_of
 
     if given.notebooks:
         from cocola_lib.notebook import grid_cells as kind

@@ -5,7 +5,7 @@ Queueing, retries and what happens when a worker is lost are joblib's and `dask.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
@@ -44,8 +44,10 @@ class Workers:
             other = "n_workers: it has workers of its own" if self.backend == "dask" else "backend 'local': use 'dask'"
             raise ValueError(f"scheduler is {self.scheduler!r}, which does not go with {other}")
 
-    def map(self, call: Callable[[Any], Any], items: Sequence) -> Iterator[tuple[int, Any]]:
+    def map(self, call: Callable[[Any], Any], items: Sequence) -> Generator[tuple[int, Any], None, None]:
         """Call a function with each of many things; results come as they are ready.
+
+        Whoever leaves early, by an error or Ctrl-C, closes the generator: then no process of this machine works on.
 
         Args:
             call: a function of one argument that other processes can import.
@@ -62,7 +64,7 @@ class Workers:
         if self.backend == "dask" and items:
             return self._by_dask(call, items)
         n = min(self.n_workers or _cores(), len(items))
-        return self._by_processes(call, items, n) if n > 1 else map(partial(_attempt, call), enumerate(items))
+        return self._by_processes(call, items, n) if n > 1 else (_attempt(call, one) for one in enumerate(items))
 
     def _by_processes(self, call, items, n):
         import joblib
@@ -91,6 +93,7 @@ class Workers:
                 for future in as_completed(futures, loop=client.loop):
                     i = index[future.key]
                     yield future.result() if future.status == "finished" else (i, future.exception())
+                    future.release()  # or the loss of the worker that holds the result would ask for it again
             finally:
                 client.cancel(futures)
 
@@ -108,10 +111,15 @@ class Workers:
                 yield client
             return
         n = max(1, min(self.n_workers or _cores(), n_items))
-        quiet = {"dashboard_address": None, "memory_limit": 0}  # at a limit, Dask would pause a worker for good
+        options = {  # no page to watch; no limit of memory, at which Dask would pause a worker for good
+            "host": "127.0.0.1",
+            "dashboard_address": "127.0.0.1:0",
+            "scheduler_kwargs": {"dashboard": False},
+            "memory_limit": 0,
+        }
         with (
             _configured(threads=_cores() // n or 1),
-            LocalCluster(n, threads_per_worker=1, host="127.0.0.1", **quiet) as cluster,
+            LocalCluster(n, threads_per_worker=1, **options) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):
             yield client

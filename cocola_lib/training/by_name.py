@@ -79,6 +79,9 @@ def train_cell(
     return found | {"best_step": row["step"], "last_step": history["step"].max(), "minutes": history["minutes"].max()}
 
 
+train_cell.resumes = True
+
+
 def check_cell(
     recipe: str, profile: str = "quick", data_root: str | None = None, **changes
 ) -> tuple[str | None, str, int]:
