@@ -3,4 +3,5 @@
 Importing this room fills the encoder's registries (`encoder.POOLINGS`, `encoder.PADDINGS`).
 """
 
+from cocola_lib.models import bands as bands
 from cocola_lib.models import heads as heads

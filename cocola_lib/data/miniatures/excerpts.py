@@ -15,6 +15,7 @@ import numpy as np
 import soxr
 
 from cocola_lib.data.miniatures import find_job
+from cocola_lib.data.miniatures.band import Song
 from cocola_lib.data.miniatures.bandsets import changed
 from cocola_lib.data.miniatures.players import perform
 from cocola_lib.data.miniatures.studio import record
@@ -47,6 +48,16 @@ def clock(path: Path) -> Clock:
     if hasattr(module, "song"):
         return Clock(piece.tempo_bpm, piece.lead_in_s)
     return Clock(float(piece[2]), 0.0)
+
+
+def piece(path: Path) -> Song | None:
+    """The composition that a file belongs to: a band's song with its style, key and bars; None for a chorale.
+
+    Raises:
+        ValueError: not a miniature's file
+    """
+    module, job = find_job(path)
+    return _read(module, job) if hasattr(module, "song") else None
 
 
 def excerpt(

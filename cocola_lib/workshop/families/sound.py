@@ -3,13 +3,10 @@
 import functools
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from scipy.signal import fftconvolve
 
+from cocola_lib.training.equaliser import equalised as equalised
 from cocola_lib.workshop.families import RATE
-
-SILENCE_DB = -80.0  # floor of the features
 
 
 def level(x):
@@ -38,22 +35,6 @@ def recorded(x, rng):
     if rng.random() < 0.6:
         x = x + _noise(rng, len(x)) * 10 ** (rng.uniform(-90, -46) / 20)
     return x.astype(np.float32)
-
-
-def equalised(features, rng, share=0.7, deviation_db=5.0):
-    """A smooth random equaliser on the picture itself, for a share of the clips; each again relative to its peak.
-
-    Args:
-        features: (B, C, M, T) dB.
-    Returns:
-        (B, C, M, T) dB.
-    """
-    knots = torch.from_numpy(rng.normal(0, deviation_db, (len(features), 1, 6)).astype(np.float32))
-    curve = F.interpolate(knots, size=features.shape[2], mode="linear", align_corners=True)  # (B, 1, M)
-    changed = features + curve.unsqueeze(-1)
-    changed = (changed - changed.amax((-2, -1), keepdim=True)).clamp(min=SILENCE_DB)
-    chosen = torch.from_numpy(rng.random(len(features)) < share)[:, None, None, None]
-    return torch.where(chosen, changed, features)
 
 
 def _in_a_room(x, rng):
