@@ -91,8 +91,8 @@ class Workers:
             index = {future.key: i for i, future in enumerate(futures)}
             try:
                 for future in as_completed(futures, loop=client.loop):
-                    i = index[future.key]
-                    yield future.result() if future.status == "finished" else (i, future.exception())
+                    error = future.exception()  # waits once more where a result was lost with its worker
+                    yield (index[future.key], error) if error is not None else future.result()
                     future.release()  # or the loss of the worker that holds the result would ask for it again
             finally:
                 client.cancel(futures)

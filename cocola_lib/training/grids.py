@@ -133,4 +133,5 @@ def _report_failures(failed: Sequence[Cell], say: Callable[[str], Any]) -> None:
     if failed:
         reasons = "; ".join(f"{cell.folder}: {cell.failure()}" for cell in failed[:3])
         more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-        say(f"{len(failed)} cells have failed, to be tried again with retry: {reasons}{more}")
+        many = "1 cell has" if len(failed) == 1 else f"{len(failed)} cells have"
+        say(f"{many} failed, to be tried again with retry: {reasons}{more}")
