@@ -280,3 +280,17 @@ def test_words_follow_the_interval():
     ]
     assert questions.points(-0.001, -0.02, 0.031) == "+0 points [-2, 3]"
     assert questions.points(0.0123, 0.0, 0.02, 1) == "+1.2 points [0.0, 2.0]"
+
+
+def test_home_and_away_are_told_apart_or_said_to_be_too_few():
+    rows = pd.DataFrame(
+        [
+            ("classical", "classical", 0.9),
+            ("classical", "groove", 0.6),
+            ("groove", "groove", 0.7),
+            ("everything", "groove", 0.1),
+        ],
+        columns=["heard", "test", "accuracy"],
+    )
+    assert questions.at_home(rows) == "models of one kind of music are right in 80% at home and in 60% away"
+    assert questions.at_home(rows[:1]).startswith("fewer than two")

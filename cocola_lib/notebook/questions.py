@@ -61,11 +61,14 @@ def genres(found: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def at_home(found: pd.DataFrame) -> tuple[float, float]:
-    """Mean accuracy on the kind of music that was heard in training, and on the other kinds."""
+def at_home(found: pd.DataFrame) -> str:
+    """How often models of one kind of music are right on that kind, and on the other kinds: a clause."""
     narrow = found[(found["heard"] != EVERYTHING) & found["test"].isin(found["heard"])]
     home = narrow["heard"] == narrow["test"]
-    return float(narrow[home]["accuracy"].mean()), float(narrow[~home]["accuracy"].mean())
+    if home.all() or not home.any():
+        return "fewer than two kinds of music are both heard and asked here"
+    own, other = (narrow[which]["accuracy"].mean() for which in (home, ~home))
+    return f"models of one kind of music are right in {own:.0%} at home and in {other:.0%} away"
 
 
 def families(rows: pd.DataFrame) -> Table:
