@@ -2,9 +2,18 @@
 
 import numpy as np
 import torch
+from tiny import tiny_model
 
+from cocola_lib.hearing.curves import find_turn
 from cocola_lib.loss import contrastive_loss
-from cocola_lib.notebook.exercises import RIGHT, check_eq_3, check_eq_4
+from cocola_lib.notebook.exercises import (
+    RIGHT,
+    check_contributions,
+    check_encoder,
+    check_eq_3,
+    check_eq_4,
+    check_find_turn,
+)
 from cocola_lib.notebook.sources import show_source
 
 
@@ -30,3 +39,24 @@ def test_shown_source_names_the_file_and_escapes_code():
     shown = show_source(contrastive_loss).data
     assert "cocola_lib/loss.py, line" in shown and "cross_entropy" in shown
     assert torch.nn.functional.cross_entropy.__name__ in shown
+
+
+def test_a_turn_that_is_fitted_is_right_and_one_in_the_middle_is_not():
+    assert check_find_turn(find_turn).startswith("Right")
+    assert "Not yet" in check_find_turn(lambda starts_s, curve, length_s: length_s / 2)
+
+
+def test_contributions_are_those_of_the_gradient():
+    assert check_contributions(lambda h1, w, h2: h1 * (w @ h2)) == RIGHT
+    assert "Not yet" in check_contributions(lambda h1, w, h2: h1 * (h2 @ w))
+
+
+def test_an_encoder_that_embeds_and_learns_is_right_and_one_with_idle_weights_is_not():
+    assert check_encoder(tiny_model).startswith("Right")
+
+    def idle():
+        model = tiny_model()
+        model.unused = torch.nn.Linear(2, 2)
+        return model
+
+    assert "no gradient reaches unused.weight" in check_encoder(idle)

@@ -18,6 +18,7 @@ from cocola_lib.hearing.linear_probes import song_of
 
 HOP_S = 0.5  # between windows
 STEP_S = 0.05  # between the places that are tried
+LENGTH_CLASS_S = 5.0  # songs of about one length are drawn at random
 EARLIEST_S = 4.0  # the change keeps this distance from both ends
 
 
@@ -45,7 +46,7 @@ class Turn:
 
 
 def make_turns(tracks: Sequence[Track], n: int, seed: int = 0) -> list[Turn]:
-    """Make songs that go wrong at a bar, drawn among those that leave `EARLIEST_S` at both ends.
+    """Make songs that go wrong at a bar, `EARLIEST_S` from both ends or more; the longest songs first.
 
     Args:
         tracks: tracks that are no band of a miniature are left out: their bars are not known.
@@ -58,8 +59,9 @@ def make_turns(tracks: Sequence[Track], n: int, seed: int = 0) -> list[Turn]:
     if len(bands) < 2:
         raise ValueError(f"{len(tracks)} tracks: {len(bands)} of a miniature's band; two are needed")
     rng, turns = np.random.default_rng(seed), []
-    for i in rng.permutation(len(bands)):
-        (track, song), (other, _) = bands[i], bands[(i + 1 + rng.integers(len(bands) - 1)) % len(bands)]
+    mixed = [bands[i] for i in rng.permutation(len(bands))]
+    mixed = sorted(mixed, key=lambda band: -round(band[0].duration_s / LENGTH_CLASS_S))
+    for (track, song), (other, _) in zip(mixed, [*mixed[1:], mixed[0]], strict=True):
         bars_s = song.lead_in_s + np.array([bar.start for bar in song.bars]) * 60 / song.tempo_bpm
         length_s = min(track.duration_s, other.duration_s)
         inside = bars_s[(bars_s >= EARLIEST_S) & (bars_s <= length_s - EARLIEST_S)]

@@ -25,7 +25,7 @@ from cocola_lib.data.stems import Track
 from cocola_lib.evaluation import bootstrap_interval
 from cocola_lib.sampling import WindowSampler
 
-FOLDS = 5
+PARTS = 5  # of the songs: four are fitted, one is asked
 PENALTIES = np.logspace(0, 5, 11)  # of the ridge; the best on the fitted songs is taken
 MIX = ("tempo", "beat phase", "key", "chord")  # asked of a mix of all stems
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -93,7 +93,7 @@ def draw(tracks: Sequence[Track], n_windows: int, seed: int = 0) -> list[Known]:
 
 
 def _number(probe, x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    return cross_val_predict(probe, x, y, groups=groups, cv=GroupKFold(min(FOLDS, len(set(groups)))))
+    return cross_val_predict(probe, x, y, groups=groups, cv=GroupKFold(min(PARTS, len(set(groups)))))
 
 
 def _names(probe, x, y, groups):

@@ -11,6 +11,7 @@ from cocola_lib.features import MODES
 from cocola_lib.models.measured import SIZES, chroma, onsets
 
 FIRST_WEIGHTS = (8.0, 4.0)  # of onsets and chroma: as steep as a learnt head at first
+FIRST_GATE = 0.1  # of what is learnt, beside them: it knows nothing yet, and should not drown what is known
 
 
 def measure(waveforms: Tensor) -> Tensor:
@@ -55,6 +56,7 @@ class Beside(Cocola):
     def __init__(self, config: ModelConfig):
         super().__init__(config)
         self.measured, self.n_learnt = Alone(), self.dim
+        self.log_gate = nn.Parameter(torch.tensor(FIRST_GATE).log())
         self.dim += self.measured.dim
 
     def features(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,4 +70,4 @@ class Beside(Cocola):
     def project(self, h: Tensor) -> Tensor:
         """h' W, block by block: (K, D) -> (K, D)."""
         learnt, measured = h.tensor_split([self.n_learnt], dim=1)
-        return torch.cat([super().project(learnt), self.measured.project(measured)], dim=1)
+        return torch.cat([self.log_gate.exp() * super().project(learnt), self.measured.project(measured)], dim=1)

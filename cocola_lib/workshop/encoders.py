@@ -29,7 +29,7 @@ def main(
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
 ):
     """Train every encoder with every seed, ask them all, and write what was found."""
-    grid = {"minutes": minutes or [2.0, 0.5], "encoder": list(ENCODERS), "seed": list(range(seeds))}
+    grid = {"minutes": minutes or [1.0], "encoder": list(ENCODERS), "seed": list(range(seeds))}
     fixed = {"data_root": None, "size": size, "n": pairs, "recordings": recordings and str(recordings.absolute())}
     table = run_grid(compare, grid, folder, fixed=fixed, n_workers=workers, report=typer.echo)
     write_csv(out, summarise(table))
