@@ -30,7 +30,7 @@ def main(
 ):
     """Train every encoder with every seed, ask them all, and write what was found."""
     grid = {"minutes": minutes or [1.0], "encoder": list(ENCODERS), "seed": list(range(seeds))}
-    fixed = {"data_root": None, "size": size, "n": pairs, "recordings": recordings and str(recordings.absolute())}
+    fixed = {"data_root": None, "size": size, "n": pairs, "recordings": recordings and str(recordings.resolve())}
     table = run_grid(compare, grid, folder, fixed=fixed, n_workers=workers, report=typer.echo)
     write_csv(out, summarise(table))
     origin = provenance(miniatures.open_tracks(None, size), 0)
