@@ -18,6 +18,7 @@ PACKAGE = REPO / "cocola_lib"
 HOSTILE = "<img src=x onerror=alert(1)>"
 ROUND_IT = {"HTML", "Markdown", "Latex", "Javascript", "IFrame", "Styler", "style", "to_html"}
 OWN = {  # what these make HTML of is theirs, or escaped beside it
+    "classification/genres.py": {"style"},  # of music, not of a frame
     "notebook/shown.py": {"to_html"},  # the door
     "notebook/panel.py": {"HTML"},  # documents of players, tables and sentences; escaped names before buttons
     "notebook/plots/dark.py": {"HTML"},  # a style with a picture, and the name that the notebook gives it
