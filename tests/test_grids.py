@@ -210,7 +210,9 @@ def test_ctrl_c_leaves_no_half_cell_and_no_process(tmp_path):
     light += "sys.modules['cocola_lib.models.provenance'] = stub\n"
     code = f"{light}from grid_tasks import slow\nfrom cocola_lib.training.grids import run_grid\n{call}"
     here = Path(__file__).parent
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=here, stderr=subprocess.PIPE, start_new_session=True)
+    heeded = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - a session in the background ignores it
+    options = {"stderr": subprocess.PIPE, "start_new_session": True, "preexec_fn": heeded}
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=here, **options)
     while len(started := list(tmp_path.glob("started-*"))) < 2:
         assert process.poll() is None
         time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -135,7 +136,7 @@ def test_tune_in_two_splits():
     assert not runs["train"] & runs["test"] and not runs["train"] & runs["valid"] and not runs["valid"] & runs["test"]
 
 
-@pytest.mark.slow
+@pytest.mark.skipif("COCOLA_SLOW" not in os.environ, reason="parses every chorale, minutes; COCOLA_SLOW=1 does")
 def test_split_table_in_the_package_is_not_what_the_code_makes():
     assert tunes.split_table() == chorales.splits()
 

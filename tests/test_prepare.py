@@ -158,7 +158,7 @@ def test_commands_do_not_prepare_or_list(tracks, tmp_path):
     done = run("prepare", "--data-root", tmp_path / "data", "--out", tmp_path / "out")
     assert done.exit_code == 0 and "3 tracks written, 0 kept" in done.output
     listed = run("list", "--data-root", tmp_path / "out").output
-    assert "MoisesDB,train,1,0.0,3.0,16000," in listed and "1 data sets in" in listed
+    assert "MoisesDB,train,1,0.2,3,16000," in listed and "1 data set in" in listed
     tracks[1].stems[0].files[0].write_bytes(b"")
     done = run("prepare", "--data-root", tmp_path / "data", "--out", tmp_path / "out", "--on-error", "skip")
     assert done.exit_code == 1 and "2 kept" in done.output and "1 tracks left out" in done.output

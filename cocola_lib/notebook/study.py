@@ -16,7 +16,8 @@ from cocola_lib.training.profiles import Profile
 
 NOTEBOOKS = REPO / "notebooks"
 PATHS = (  # parameters that are a path, or several separated by commas
-    "checkpoint", "data_root", "folders", "metrics", "pairs_from", "ratings", "released", "study_dir", "systems",
+    "checkpoint", "data_root", "folders", "metrics", "pairs_from", "ratings", "recordings", "released", "study_dir",
+    "systems",
 )  # fmt: skip
 
 
