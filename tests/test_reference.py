@@ -22,7 +22,7 @@ from cocola_lib.workshop import reference
 NOTEBOOKS = REPO / "notebooks"
 
 
-def test_the_reference_set_stays_under_15_mb():
+def test_the_reference_set_stays_small():
     assert reference.megabytes(reference.FOLDER) < reference.MAX_MB
 
 

@@ -28,7 +28,7 @@ RESULTS = FOLDER / "results.json"
 README = REPO / "README.md"
 OUTSIDE, RESPONSES, SONGS = "outside.csv", "responses.csv", "songs.csv"  # beside the weights, see families
 MODEL = "model"  # its name in those tables
-MAX_MB = 18  # of everything that is committed, so that a clone stays small
+MAX_MB = 21  # of everything that is committed, so that a clone stays small
 NOT_COMMITTED = ("models", "embeddings", "listening", "grids")
 SMALL = "small "  # how notebook 03 names the rows of Table I that are trained in seconds
 
