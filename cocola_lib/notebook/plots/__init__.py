@@ -4,6 +4,7 @@ Hues keep their order everywhere and differ in lightness too, so that figures re
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from cocola_lib.data import activity
 from cocola_lib.data.audio import WINDOW_S
 from cocola_lib.data.stems import Track
 from cocola_lib.features import FMAX_HZ, FMIN_HZ, HOP, N_MELS, SAMPLE_RATE
+from cocola_lib.files import whole
 from cocola_lib.sampling import PairSpec
 
 PALETTE = sns.color_palette("colorblind")
@@ -24,6 +26,16 @@ def use_theme() -> None:
     # a name with two dollar signs is no formula; nothing that is drawn here is one
     rc = {"figure.dpi": 100, "axes.titlelocation": "left", "text.parse_math": False}
     sns.set_theme(context="notebook", style="whitegrid", palette="colorblind", rc=rc)
+
+
+def save_png(figure, path: Path) -> Path:
+    """Write a figure whole and close it; returns the path."""
+    import matplotlib.pyplot as plt
+
+    with whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight")
+    plt.close(figure)
+    return path
 
 
 def spectrogram(ax, channel: np.ndarray, title: str = "") -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from cocola_lib.files import whole
-from cocola_lib.notebook.plots import use_theme
+from cocola_lib.notebook.plots import save_png, use_theme
 from cocola_lib.notebook.plots.tables import heat_map
 
 CELL_INCHES, MARGIN_INCHES, LONGEST_INCHES = 0.9, 2.5, 40.0
@@ -37,7 +36,4 @@ def save_grid(table: pd.DataFrame, x: str, y: str, value: str, path: Path) -> Pa
     notes = counts.map(lambda n: f"n={n:.0f}")
     heat_map(ax, means, "", value, notes, shown=".3g")
     ax.set(xlabel=x, ylabel=y, title=f"{value}: means over n rows")
-    with whole(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight")
-    plt.close(figure)
-    return path
+    return save_png(figure, path)

@@ -7,8 +7,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
-from cocola_lib.files import whole
-from cocola_lib.notebook.plots import use_theme
+from cocola_lib.notebook.plots import save_png, use_theme
 
 TITLES = {"a_to_b": "Conditioning: A", "b_to_a": "Conditioning: B", "both_ways": "Mean of both directions"}
 CELL_INCHES, MARGIN_INCHES = 0.3, 3.0
@@ -37,7 +36,7 @@ def save_heat_map(table: pd.DataFrame, directions: Sequence[str], path: Path) ->
         labels = {"xticklabels": [Path(c).stem for c in columns], "yticklabels": [Path(r).stem for r in rows]}
         sns.heatmap(scores, ax=ax, cmap="viridis", cbar_kws={"label": "score"}, **limits, **labels)
         ax.set(title=TITLES[direction], xlabel="B", ylabel="A")
-    return _save(figure, path)
+    return save_png(figure, path)
 
 
 def save_curves(curves: pd.DataFrame, mode: str, path: Path) -> Path:
@@ -60,11 +59,4 @@ def save_curves(curves: pd.DataFrame, mode: str, path: Path) -> Path:
             ax.plot(curve["start_s"], curve[mode], marker=".", label=str(stem).lstrip("_"))
         ax.set(title=track, xlabel="start of the window (s)", ylabel="score")
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="stem against the rest")
-    return _save(figure, path)
-
-
-def _save(figure, path):
-    with whole(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight")
-    plt.close(figure)
-    return path
+    return save_png(figure, path)
