@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -121,6 +120,8 @@ def timm_model(name: str, **options: Any) -> nn.Module:
     Raises:
         ValueError: timm does not know it; names the nearest.
     """
+    import timm  # and torchvision: half of the time it takes to start, and the bundled default needs neither
+
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
         raise ValueError(f"unknown backbone {name!r}: timm knows {', '.join(near) or 'no such name'}")

@@ -8,7 +8,6 @@ with kernels no longer than its lowest bin needs: all eight cost a tenth of 96 k
 import functools
 
 import numpy as np
-import scipy.signal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -76,7 +75,7 @@ def _kernel(k: int) -> np.ndarray:
     """A Hann window of area one over the tone of bin k, times the root of its length: (L,) complex."""
     f_hz = LOWEST_BIN_HZ * 2 ** (k / OCTAVE)
     length = int(kernel_lengths()[k])
-    window = scipy.signal.get_window("hann", length)
+    window = torch.hann_window(length, dtype=torch.float64).numpy()
     samples = np.arange(length) - (length + 1) // 2  # from the middle of the frame
     return np.sqrt(length) * window / window.sum() * np.exp(2j * np.pi * f_hz / SAMPLE_RATE * samples)
 
