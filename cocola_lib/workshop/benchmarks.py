@@ -21,14 +21,17 @@ from cocola_lib.encoder import Cocola
 from cocola_lib.fast.inference import frozen, probe_clips
 from cocola_lib.fast.medians import KERNEL
 from cocola_lib.fast.memory import keep_freed_memory
-from cocola_lib.features import FMAX_HZ, FMIN_HZ, HOP, N_FFT, N_MELS, SAMPLE_RATE, WINDOW, FrontEnd
+from cocola_lib.features import FMAX_HZ, FMIN_HZ, HOP, MODES, N_FFT, N_MELS, SAMPLE_RATE, WINDOW, FrontEnd
 from cocola_lib.loss import contrastive_loss
+from cocola_lib.models import checkpoints
+from cocola_lib.scoring import BUNDLED
 from cocola_lib.training.module import ContrastiveModule
 from cocola_lib.training.recipes import get_recipe
 from cocola_lib.training.settings import TrainSettings
 
 STEP = "training step"
-PLAIN_OF = {"encoder, bfloat16": "encoder", "encoder, same allocator": "encoder"} | {
+PAIR = "pair, end to end"
+PLAIN_OF = {"encoder, bfloat16": "encoder", "encoder, same allocator": "encoder", f"{PAIR}, the default": PAIR} | {
     f"{STEP}, {recipe}{precision}": STEP for recipe in ("hps-all", "b0-time") for precision in ("", ", bfloat16")
 }
 
@@ -62,7 +65,7 @@ def plain_side(batch):
     return {
         "front end, per clip": lambda: plain_features(clips[0].numpy()),
         "encoder": torch.inference_mode()(lambda: encoder(features)),
-        "pair, end to end": torch.inference_mode()(pair),
+        PAIR: torch.inference_mode()(pair),
         STEP: plain_step(build().train(), clips),
     }
 
@@ -105,6 +108,7 @@ def our_side(batch):
     """What is timed of ours: name -> (function, how many of the plain side's units it does)."""
     model = Cocola().eval()
     exact, half = (frozen(model, precision=p) for p in ("float32", "bfloat16"))
+    default = checkpoints.load(BUNDLED)[0].frozen()
     clips = benchmark_clips(batch)
     front_end = FrontEnd()
     features = front_end(clips)
@@ -113,7 +117,8 @@ def our_side(batch):
         "encoder": (lambda: exact.embed(features), 1),
         "encoder, bfloat16": (lambda: half.embed(features), 1),
         "encoder, same allocator": (lambda: exact.embed(features), 1),
-        "pair, end to end": (lambda: exact(clips), batch / 2),
+        PAIR: (lambda: exact(clips), batch / 2),
+        f"{PAIR}, the default": (lambda: default.embed_modes(clips, MODES[:1]), batch / 2),
     } | {
         f"{STEP}, {recipe}{name}": (our_step(recipe, clips, precision), 1)
         for recipe in ("hps-all", "b0-time")
