@@ -1,6 +1,8 @@
 """`python -m cocola_lib`, and the console script `cocola`: runs the command line, one line per error."""
 
+import re
 import sys
+import warnings
 
 import typer
 
@@ -18,6 +20,7 @@ def main(arguments=None):
         arguments: list of strings; None takes those of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    warnings.formatwarning = lambda message, *_, **__: f"{_one_line(message)}\n"  # without a line of our source
     for stream in (sys.stdout, sys.stderr):  # a name that a console's alphabet lacks costs no score
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -26,7 +29,8 @@ def main(arguments=None):
     except UsageProblem as problem:
         code = _fail(problem.format_message())
     except (ValueError, OSError, ExtraMissing) as error:
-        code = _fail(str(error))
+        bare = isinstance(error, OSError) and error.filename is not None and error.strerror
+        code = _fail(f"{error.filename}: {error.strerror}" if bare else error)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
@@ -34,8 +38,13 @@ def main(arguments=None):
 
 def _fail(message):
     """Say what is wrong in one line."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {_one_line(message)}", file=sys.stderr)
     return 2
+
+
+def _one_line(message):
+    """A text as one line that moves no cursor: a file's name may hold anything."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", " ".join(str(message).split()))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # half a second of `cocola --help`
 FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet may run, with apostrophes before it or none
 DIGITS = 6  # significant ones, of numbers in tables for people
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+NO_PLACE = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)  # a file where a folder must be
 REPO = Path(__file__).resolve().parents[1]  # of a clone; beside the package in an installation
 
 
@@ -66,7 +67,8 @@ def whole(path: Path | str) -> Iterator[Path]:
             temporary.chmod(mode)
             os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it may have no place at all
+            temporary.unlink()
 
 
 def cached(path: Path, read: Callable[[Path], Any]) -> Any:
@@ -102,20 +104,20 @@ def writing(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in NOT_WRITABLE:
+        if error.errno not in (*NOT_WRITABLE, *NO_PLACE):
             raise
         raise OSError(f"{path}: cannot be written ({error.strerror}); make room, or choose another place") from None
 
 
 def check_writable(path: Path | str) -> None:
-    """Refuse a file that could not be written, before the work that it is to hold.
+    """Refuse a file or folder that could not be written, before the work that it is to hold; nothing is made.
 
     Raises:
         OSError: one line that names `path`.
     """
     with writing(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=Path(path).parent).close()
+        above = next(folder for folder in Path(path).absolute().parents if os.path.lexists(folder))
+        tempfile.TemporaryFile(dir=above).close()
 
 
 @contextmanager
@@ -152,12 +154,13 @@ def locked(path: Path | str, busy: str, wait: bool = False) -> Iterator[None]:
 def whole_folder(path: Path | str) -> Iterator[Path]:
     """A temporary folder to fill, renamed to `path` at the end, in place of an older one."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    outer = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        outer = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         (outer / "new").mkdir()
         yield outer / "new"
-        if path.exists():  # a folder cannot be replaced in one call: the older one steps aside first
+        if os.path.lexists(path):  # a folder cannot be replaced in one call: the older one steps aside first
             os.rename(path, outer / "old")
         os.rename(outer / "new", path)
     finally:

@@ -68,4 +68,29 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path):
     with pytest.raises(OSError, match="file"):
         files.check_writable(tmp_path / "file" / "index")
     files.check_writable(tmp_path / "new" / "index")
-    assert os.listdir(tmp_path / "new") == []
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def make_folder(path):
+    with files.whole_folder(path):
+        pass
+
+
+@pytest.mark.parametrize("place", ["file/table.csv", "file/deeper/table.csv", "n" * 300 + ".csv", "circle/table.csv"])
+def test_a_place_where_nothing_can_be_is_one_line_that_names_it(tmp_path, place):
+    (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to("circle")
+    for write in (files.check_writable, lambda path: files.write_text(path, ""), make_folder):
+        if "n" * 300 in place and write is files.check_writable:
+            continue  # its folder is there
+        with pytest.raises(OSError, match=r"table.csv|n{300}") as said:
+            write(tmp_path / place)
+        assert "cannot be written (" in str(said.value) and "Errno" not in str(said.value)
+    assert sorted(os.listdir(tmp_path)) == ["circle", "file"]
+
+
+def test_a_link_in_a_circle_makes_way_for_a_folder(tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    with files.whole_folder(tmp_path / "circle") as folder:
+        (folder / "a").touch()
+    assert os.listdir(tmp_path) == ["circle"] and os.listdir(tmp_path / "circle") == ["a"]

@@ -27,7 +27,15 @@ class GridFile:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose numbers are those of version 1.2: 1e-3 is one, without a dot."""
+    """YAML whose numbers are those of version 1.2, 1e-3 is one, without a dot; and whose keys come once."""
+
+    def construct_mapping(self, node, deep=False):
+        """A mapping; of a key that comes twice YAML would keep the last value, and say nothing."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                raise ValueError(f"{name} is given twice (line {node.value[i][0].start_mark.line + 1}); leave one")
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(
@@ -46,7 +54,7 @@ def read_grid(path: Path) -> GridFile:
         return _grid(content)
     except (FileNotFoundError, IsADirectoryError):
         raise FileNotFoundError(f"{path}: no such file; a grid is described in YAML") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{path}: not YAML that can be read ({error})") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None

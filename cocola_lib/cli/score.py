@@ -143,10 +143,11 @@ def rank(
     from cocola_lib.data import pair_files
     from cocola_lib.files import check_writable
 
+    pair_files.check_apart(out=out, index=index)
     if out is not None:
         pair_files.check_suffix(out)
-    for path in filter(None, (index, out)):
-        check_writable(path)
+    if index is not None:
+        check_writable(index)
     scorer = model.open()
     known = retrieval.Index.load(index) if index is not None and index.exists() else None
     built = retrieval.build_index(scorer, folder, mode, known, console.progress_bar("embed"))

@@ -16,7 +16,7 @@ from pathlib import Path
 from cocola_lib.cli.score_records import STATUS, columns, score_by_workers, score_here, stamps
 from cocola_lib.data.pair_files import PAIR, pair_of, read_rows, write_rows
 from cocola_lib.features import MODES, check_modes
-from cocola_lib.files import check_writable, locked, writing
+from cocola_lib.files import locked, writing
 
 
 def score_rows(scorer, rows, job, progress=lambda rows, total: rows):
@@ -134,7 +134,8 @@ def _part(out, rank, fresh):
         yield None
         return
     path = Path(out).with_name(f".{Path(out).name}.part{rank}.jsonl")
-    check_writable(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with writing(path), path.open("w" if fresh else "a", encoding="utf-8") as file:
         if file.tell():
             file.write("\n")  # after a line that a killed run left unfinished

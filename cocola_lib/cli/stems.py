@@ -44,9 +44,10 @@ def score_stems(
     """Score each stem against the others (see `STEMS_HELP`)."""
     from cocola_lib.accompaniment import stem_scores
     from cocola_lib.cli import console
-    from cocola_lib.data.pair_files import check_suffix
+    from cocola_lib.data.pair_files import check_apart, check_suffix
     from cocola_lib.data.tracks import load_tracks
 
+    check_apart(out=out, curves=curves)
     for path in filter(None, (out, curves)):
         check_suffix(path)
     tracks, scorer = load_tracks(folder), model.open()

@@ -3,11 +3,12 @@
 import csv
 import io
 import os
+import re
 from pathlib import Path
 
 from cocola_lib.data.names import printable
 from cocola_lib.data.sound_files import AUDIO_SUFFIXES
-from cocola_lib.files import DIGITS, guarded, read_json, unguarded, write_json, write_text
+from cocola_lib.files import DIGITS, check_writable, guarded, read_json, unguarded, write_json, write_text
 
 PAIR = ("conditioning", "accompaniment")
 
@@ -40,22 +41,27 @@ def read_csv(path, required):
     Returns:
         List of rows, dicts of strings.
     Raises:
-        FileNotFoundError, ValueError: no such file, not text, a column missing, no rows.
+        FileNotFoundError, ValueError: no such file, not text, a column missing or twice, no rows.
     """
     path = Path(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restval="", strict=True)
-            reader.fieldnames = columns = [*map(unguarded, reader.fieldnames or [])]
+            reader.fieldnames = columns = [unguarded(name.strip()) for name in reader.fieldnames or []]
             rows = [{key: unguarded(value) for key, value in row.items() if key is not None} for row in reader]
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; it needs the columns {', '.join(required)}") from None
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a CSV file in UTF-8 ({error}); save it as CSV UTF-8") from None
+    except (csv.Error, OSError) as error:
         raise ValueError(f"{path}: not a CSV file that can be read ({error})") from None
     missing = [name for name in required if name not in columns]
     if missing:
         found = ", ".join(columns) or "none"
-        raise ValueError(f"{path}: no column {' and '.join(missing)}; its first line has: {found}")
+        commas = "; separate columns by commas" if re.search(r"[;\t]", found) else ""
+        raise ValueError(f"{path}: no column {' and '.join(missing)}; its first line has: {found}{commas}")
+    if twice := next((name for name in columns if name and columns.count(name) > 1), None):
+        raise ValueError(f"{path}: two columns are called {twice}; leave one of them")
     if not rows:
         raise ValueError(f"{path}: holds no rows")
     return rows
@@ -94,13 +100,21 @@ def match_folders(conditioning, accompaniment):
 
 
 def check_suffix(out):
-    """Refuse an output that is a folder, or neither .csv nor .json."""
+    """Refuse an output that is a folder, neither .csv nor .json, or where nothing can be written."""
     out = Path(out)
     if out.is_dir():
         raise ValueError(f"{out}: is a directory; expected a file name")
     if out.suffix.lower() not in (".csv", ".json"):
         raise ValueError(f"{out}: tables are written as .csv or .json")
+    check_writable(out)
     return out
+
+
+def check_apart(**outputs):
+    """Refuse one file for two outputs, of which the second would replace the first; None is no output."""
+    given = {option: os.path.realpath(out) for option, out in outputs.items() if out is not None}
+    if len(set(given.values())) < len(given):
+        raise ValueError(f"{' and '.join(f'--{option}' for option in given)} name one file; give each its own")
 
 
 def check_out(out, pairs=None):
