@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from cocola_lib.encoder import Cocola, ModelConfig
 from cocola_lib.models import checkpoints
 from cocola_lib.models.checkpoints import load, read_config, save
+from cocola_lib.models.describe import describe
 from cocola_lib.models.formats import CONFIG, WEIGHTS, checkpoint_hash
 
 SMALL = ModelConfig(backbone="mobilenetv3_small_050", embedding_dim=64)
@@ -124,7 +125,18 @@ def test_cut_off_weights_are_refused(folder, keep):
         ('{"format": "other", "model": {}}', "not a cocola_lib checkpoint"),
         ('{"format": "cocola_lib", "model": {}, "version": 2}', "version 2, this library reads 1"),
         ('{"format": "cocola_lib", "version": 1, "model": {"depth": 3}}', "unknown model settings depth"),
-        ('{"format": "cocola_lib", "version": 1, "model": {"embedding_dim": "big"}}', "config.json"),
+        (
+            '{"format": "cocola_lib", "version": 1, "model": {"embedding_dim": "big"}}',
+            "embedding_dim is 'big'; expected",
+        ),
+        ("3", "not a cocola_lib checkpoint"),
+        ("[" * 100_000, "not JSON"),
+        ('{"format": "cocola_lib", "version": 1, "model": {"spread": "x"}}', "spread is 'x'; expected numbers"),
+        (
+            '{"format": "cocola_lib", "version": 1, "model": {"spread": {"harmonic": 0, "percussive": 1}}}',
+            "harmonic is 0",
+        ),
+        ('{"format": "cocola_lib", "version": 1, "model": {"learnt": "control"}}', "'learnt_hash' is missing"),
     ],
 )
 def test_a_config_that_is_not_ours_is_refused(folder, text, message):
@@ -146,3 +158,45 @@ def test_weights_of_another_model_are_refused(folder, change, message):
     config["model"] |= change
     (folder / CONFIG).write_text(json.dumps(config))
     refused(folder, message)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("input_scale_db", value) for value in ("NaN", "Infinity", "1e300", "0", "true", "[1]", "1" + "0" * 400)),
+        *(("norm_eps", value) for value in ("-1", "0", "null")),
+        *(("norm_momentum", "-0.1"), ("dropout", "2"), ("time_steps", '"16"'), ("embedding_dim", "0")),
+    ],
+)
+def test_a_setting_that_is_no_number_of_use_is_refused_by_its_name(folder, name, value):
+    text = json.loads((folder / CONFIG).read_text())
+    text["model"][name] = "HERE"
+    (folder / CONFIG).write_text(json.dumps(text).replace('"HERE"', value))
+    refused(folder, "no number" if value in ("NaN", "Infinity") else f"config.json: {name} is ")
+
+
+@pytest.mark.parametrize("part", ["training", "calibration", "provenance"])
+def test_a_part_of_the_config_that_is_no_object_is_refused(folder, part):
+    for value in ([1], "text", 3):
+        config = json.loads((folder / CONFIG).read_text()) | {part: value}
+        (folder / CONFIG).write_text(json.dumps(config))
+        refused(folder, f"config.json: {part} is no object but a {type(value).__name__}")
+
+
+@pytest.mark.parametrize("change", [lambda w: w.fill_(torch.nan), lambda w: w.fill_(torch.inf), torch.Tensor.long])
+def test_weights_that_are_no_numbers_score_nothing(folder, change):
+    state = load_file(folder / WEIGHTS)
+    state["head.weight"] = change(state["head.weight"])
+    save_file(state, folder / WEIGHTS)
+    refused(folder, "head.weight holds torch.* that are no weights")
+
+
+def test_what_a_model_was_calibrated_on_is_listed(folder):
+    config = json.loads((folder / CONFIG).read_text()) | {"calibration": {"my songs": {}, "theirs": {}}}
+    (folder / CONFIG).write_text(json.dumps(config))
+    assert describe(folder)["calibrated_on"] == "my songs, theirs"
+    assert describe("control")["calibrated_on"]
+
+
+def test_a_name_that_is_no_model_is_told_those_that_are(tmp_path):
+    refused(tmp_path / "hps-all-tim", "or one of control, hps-all, hps-all-measured, hps-all-time", FileNotFoundError)

@@ -20,6 +20,7 @@ def models(
     import pandas as pd
 
     from cocola_lib.cli import console
-    from cocola_lib.models.describe import bundled, describe
+    from cocola_lib.models.describe import describe
+    from cocola_lib.models.formats import in_package
 
-    console.show_frame(pd.DataFrame([describe(path) for path in paths or bundled()]))
+    console.show_frame(pd.DataFrame([describe(path) for path in paths or in_package()]))

@@ -12,7 +12,7 @@ import numpy as np
 
 from cocola_lib.files import write_json
 from cocola_lib.models import checkpoints
-from cocola_lib.models.formats import CONFIG
+from cocola_lib.models.formats import CONFIG, locate
 
 N_QUANTILES = 201  # stored per distribution: every half per cent
 MIN_PAIRS = 8  # fewer say nothing about a distribution
@@ -172,8 +172,12 @@ def fit(true, random):
 
 def check_folder(folder):
     """Refuse a checkpoint that cannot hold a calibration, before any work is done."""
+    if locate(folder) != Path(folder):
+        raise ValueError(
+            f"{folder}: comes with its calibration; for another one, first: cocola convert {folder} FOLDER"
+        )
     if Path(folder).is_file():
-        raise ValueError(f"{folder}: a file cannot hold a calibration; first: python -m cocola_lib convert")
+        raise ValueError(f"{folder}: a file cannot hold a calibration; first: cocola convert {folder} FOLDER")
     return checkpoints.read_config(folder)
 
 

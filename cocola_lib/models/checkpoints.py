@@ -10,13 +10,23 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from cocola_lib.encoder import Cocola, ModelConfig
+from cocola_lib.encoder import MOST, Cocola, ModelConfig
 from cocola_lib.files import whole, whole_folder, write_json
 from cocola_lib.models.control import ChromaOnsets
-from cocola_lib.models.formats import CONFIG, FORMAT, VERSION, WEIGHTS, checkpoint_hash, fit, locate
+from cocola_lib.models.formats import CONFIG, FORMAT, VERSION, WEIGHTS, checkpoint_hash, fit, in_package, locate
 from cocola_lib.models.fused import Fused
 from cocola_lib.models.official import load_official
 from cocola_lib.models.phalar import Phalar, PhalarConfig
+
+RANGES = {  # what a model's settings that are measures may be
+    "embedding_dim": (1, MOST),
+    "time_steps": (2, MOST),
+    "dropout": (0, 1),
+    "input_offset_db": (-1000, 1000),
+    "input_scale_db": (1e-3, 1000),
+    "norm_eps": (1e-12, 1),
+    "norm_momentum": (0, 1),
+}
 
 
 def save(folder, model, training=None, calibration=None, provenance=None):
@@ -75,7 +85,10 @@ def load(path):
     except OSError as error:  # a folder above may not be entered
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
     if not exists:
-        raise FileNotFoundError(f"{path}: no such checkpoint; give a folder with {CONFIG}, or a released .ckpt file")
+        names = ", ".join(in_package())
+        raise FileNotFoundError(
+            f"{path}: no such checkpoint; give a folder with {CONFIG}, a released .ckpt file, or one of {names}"
+        )
     if path.is_file():
         return load_official(path)
     config = read_config(path)
@@ -85,7 +98,12 @@ def load(path):
 
 def _control(path, settings):
     """The control, which has two constants and no weights."""
-    return ChromaOnsets(settings["spread"])
+    spread = settings["spread"]
+    if not isinstance(spread, dict) or set(spread) != {"harmonic", "percussive"}:
+        raise ValueError(f"{path / CONFIG}: spread is {spread!r:.60}; expected numbers for harmonic and percussive")
+    for mode, value in spread.items():
+        _number(path, f"spread of {mode}", value, 1e-6, 1e6)
+    return ChromaOnsets(spread)
 
 
 def _fused(path, settings):
@@ -106,6 +124,8 @@ def _weights(path, settings):
     """A `Cocola` or a `Phalar`, its weights beside it."""
     try:
         ours = "symmetric" not in settings
+        for name, limits in RANGES.items() if ours else ():
+            _number(path, name, settings.get(name, limits[0]), *limits)
         model = Cocola(ModelConfig.from_dict(settings)) if ours else Phalar(PhalarConfig(**settings))
         state = load_file(path / WEIGHTS)
     except FileNotFoundError:  # safetensors' word for a file that it may not open, too
@@ -119,6 +139,12 @@ def _weights(path, settings):
     return fit(model, state, path / WEIGHTS).eval()
 
 
+def _number(path, name, value, low, high):
+    """Refuse a setting that is no number between two others; NaN is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{path / CONFIG}: {name} is {value!r:.60}; expected a number from {low:g} to {high:g}")
+
+
 # a setting that only this kind has -> how it opens
 OPEN = {"spread": _control, "learnt": _fused, "backbone": _weights, "symmetric": _weights}
 
@@ -129,8 +155,8 @@ def read_config(folder):
     if not file.is_file():
         raise FileNotFoundError(f"{folder}: a folder without {CONFIG} is no checkpoint; give one that `save` wrote")
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        config = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: not JSON ({error})") from None
     except OSError as error:
         raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
@@ -138,7 +164,15 @@ def read_config(folder):
         raise ValueError(f"{file}: not a {FORMAT} checkpoint")
     if config.get("version") != VERSION:
         raise ValueError(f"{file}: version {config.get('version')}, this library reads {VERSION}; update one of them")
+    for part in ("training", "calibration", "provenance"):
+        if not isinstance(config.get(part), dict | None):
+            raise ValueError(f"{file}: {part} is no object but a {type(config[part]).__name__}; copy it again")
     return config
+
+
+def _no_constant(name):
+    """NaN and infinity, which Python's reader takes and JSON does not have."""
+    raise ValueError(f"{name} is no number")
 
 
 def _is_replaceable(folder):

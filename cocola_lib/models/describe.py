@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cocola_lib.models import checkpoints
-from cocola_lib.models.formats import IN_PACKAGE, checkpoint_hash
+from cocola_lib.models.formats import checkpoint_hash
 
 
 def describe(path: str | Path) -> dict:
@@ -23,14 +23,9 @@ def describe(path: str | Path) -> dict:
         "modes": ", ".join(model.modes),
         "numbers": model.dim,
         "weights": sum(tensor.numel() for tensor in model.state_dict().values()),
-        "calibrated_on": (config.get("calibration") or {}).get("dataset", ""),
+        "calibrated_on": ", ".join(config.get("calibration") or {}),
         "hash": checkpoint_hash(path),
     }
-
-
-def bundled() -> list[str]:
-    """The names of the models in the package."""
-    return sorted(folder.name for folder in IN_PACKAGE.iterdir() if folder.is_dir())
 
 
 def _kind(settings: dict) -> str:

@@ -38,6 +38,11 @@ def locate(path):
     return named if len(path.parts) == 1 and not path.exists() and named.is_dir() else path
 
 
+def in_package():
+    """The names of the models in the package."""
+    return sorted(file.parent.name for file in IN_PACKAGE.glob(f"*/{CONFIG}"))
+
+
 def checkpoint_hash(path):
     """A name for exactly these weights: the first 16 hex digits of the SHA-256 of the weights file."""
     path = locate(path)
@@ -70,6 +75,10 @@ def fit(model, state, name):
         if state[key].shape != tensor.shape:
             raise ValueError(
                 f"{name}: {key} has shape {tuple(state[key].shape)}, the model needs {tuple(tensor.shape)}"
+            )
+        if state[key].dtype.is_floating_point != tensor.dtype.is_floating_point or not state[key].isfinite().all():
+            raise ValueError(
+                f"{name}: {key} holds {state[key].dtype} that are no weights; a diverged training, or damaged"
             )
     model.load_state_dict(state)
     return model
