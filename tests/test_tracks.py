@@ -118,7 +118,7 @@ def test_link_to_nowhere_or_to_a_track_is_not_followed_or_stops_everything(tmp_p
 
 def test_selection_that_holds_nothing_is_not_explained(tmp_path):
     song(tmp_path / "mine")
-    with pytest.raises(ValueError, match="nothing in dataset=None, split=train; it has mine/test"):
+    with pytest.raises(ValueError, match="nothing in train; it has mine/test"):
         load_tracks(tmp_path / "mine", split="train")
 
 

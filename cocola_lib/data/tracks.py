@@ -152,7 +152,7 @@ def load_tracks(
     selected = [t for t in tracks.values() if dataset in (None, t.dataset) and split in (None, t.split)]
     if not selected:
         have = ", ".join(sorted({f"{t.dataset}/{t.split}" for t in tracks.values()}))
-        raise ValueError(f"data_root {data_root}: nothing in dataset={dataset}, split={split}; it has {have}")
+        raise ValueError(f"data_root {data_root}: nothing in {'/'.join(filter(None, (dataset, split)))}; it has {have}")
     return selected
 
 
