@@ -1,6 +1,7 @@
 """Sentences and tables of notebook 04: what Table III says in words, made of the numbers that were measured."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -8,8 +9,10 @@ from cocola_lib.accompaniment import accompanist, comparisons, items, musical, t
 from cocola_lib.accompaniment.beats import open_tracker
 from cocola_lib.accompaniment.measure import Trial
 from cocola_lib.data import paper
+from cocola_lib.data.stems import Track
 from cocola_lib.notebook.sentences import score
 from cocola_lib.notebook.shown import Table
+from cocola_lib.notebook.titles import titles
 
 LISTENER = "Accompanist"
 WHO = {"COCOLA": "COCOLA (P+H)", "control": "the control (chroma and onsets)"}
@@ -39,6 +42,12 @@ def asked(trial: Trial) -> str:
             *trial.notes,
         ]
     )
+
+
+def named(trial: Trial, tracks: Sequence[Track]) -> Trial:
+    """The trial with titles in place of the ids of tracks; what a folder's manifest calls otherwise stays as it is."""
+    called = titles(tracks)
+    return replace(trial, tracks=[called.get(track, track) for track in trial.tracks])
 
 
 def what_it_heard(trial: Trial) -> Table:

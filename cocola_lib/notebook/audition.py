@@ -15,7 +15,7 @@ from cocola_lib.hearing import foils
 from cocola_lib.notebook import players as listen
 from cocola_lib.notebook.pair_views import pair_picture, read_scores
 from cocola_lib.notebook.panel import Panel, named
-from cocola_lib.notebook.titles import title
+from cocola_lib.notebook.titles import in_words, title
 from cocola_lib.sampling import PairSpec, WindowSampler, split_stems
 from cocola_lib.scoring import Scorer
 
@@ -167,7 +167,7 @@ class Audition(Panel):
         if self._quiet:
             return
         if not self.roles:
-            self.complain(f"{self.track.value}: no window in which two stems sound; choose another track.")
+            self.complain(f"{self.track.label}: no window in which two stems sound; choose another track.")
             return
         sides = {
             role: tuple(name for name, row in self.roles.items() if row.value == role)
@@ -203,15 +203,16 @@ class Audition(Panel):
                 return foils.make_foil(self.sampler, self.spec, self.kind, self.amount, self.seed)
             except ValueError:
                 continue
-        raise ValueError(f"track {self.spec.track_id}: nothing can be done to this pair; choose another window")
+        raise ValueError(f"{self.track.label}: nothing can be done to this pair; choose another window")
 
     def _document(self, anchor: np.ndarray, foil: foils.Foil) -> str:
-        told = "what you hear as accompaniment is told below" if self.kind_menu.value == SURPRISE else foil.what
+        what = in_words(foil.what, self.sampler.tracks)
+        told = "what you hear as accompaniment is told below" if self.kind_menu.value == SURPRISE else what
         spec = self.spec
         stems = f"{' + '.join(spec.anchor)}, with {' + '.join(spec.positive)} ({told})"
         heard = f"{title(self.sampler.by_id[spec.track_id])}, from {spec.start_s:g} s: {stems}"
         players = listen.Players(self.clips, title=heard)._repr_html_()
-        answer = f"<p>What you hear as accompaniment: {html.escape(foil.what)}.</p>"
+        answer = f"<p>What you hear as accompaniment: {html.escape(what)}.</p>"
         if self.scorer is not None:
             answer += read_scores(self.scorer, anchor, foil.clip)
         picture = pair_picture(anchor, foil.clip)

@@ -1,24 +1,28 @@
 """What notebook 06 plays and says: clips of a study, its numbers in sentences, the head of its results."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from cocola_lib.data import audio
+from cocola_lib.data.stems import Track
 from cocola_lib.files import REPO
 from cocola_lib.listening import words
 from cocola_lib.listening.folder import Study
 from cocola_lib.notebook.players import Players
 from cocola_lib.notebook.sentences import counted
+from cocola_lib.notebook.titles import in_words
 
 
-def hear_item(study: Study, item: int) -> Players:
-    """The conditioning of an item, and its mix with the answer of each system."""
+def hear_item(study: Study, item: int, tracks: Sequence[Track] = ()) -> Players:
+    """The conditioning of an item, and its mix with the answer of each system; `tracks` are called by their titles."""
     rows = study.stimuli[study.stimuli["item"] == item].set_index("system").loc[study.systems]
     clips = {"given": audio.read(study.folder / rows["conditioning"].iloc[0])}
     clips |= {name: audio.read(study.folder / rows.loc[name, "mix"]) for name in study.systems}
-    title = f"One item, {rows['track'].iloc[0]}: what is given, and the mix with each answer"
-    return Players(clips, rows["detail"].to_dict(), title, small=True)
+    title = f"One item, {in_words(rows['track'].iloc[0], tracks)}: what is given, and the mix with each answer"
+    made = {system: in_words(detail, tracks) for system, detail in rows["detail"].items()}
+    return Players(clips, made, title, small=True)
 
 
 def hear_training(study: Study) -> Players:

@@ -19,7 +19,7 @@ from cocola_lib.hearing import foils, probes
 from cocola_lib.notebook import players as listen
 from cocola_lib.notebook.panel import Panel
 from cocola_lib.notebook.shown import Table
-from cocola_lib.notebook.titles import title
+from cocola_lib.notebook.titles import in_words, title
 from cocola_lib.sampling import PairSpec, WindowSampler
 
 KINDS = tuple(kind for kind in foils.KINDS if kind != "coherent")
@@ -89,7 +89,8 @@ def draw_round(specs, sampler, kind: str, n: int, rng: np.random.Generator) -> R
         mixed = [[true, *wrong][k] for k in order]
         conditioning = track.read(spec.anchor, spec.start_s, sampler.window_s)
         clips = listen.match_levels([conditioning, *(foil.clip for foil in mixed)])
-        return Round(kind, spec, clips[0], clips[1:], [foil.what for foil in mixed], int(np.argmin(order)))
+        told = [in_words(foil.what, sampler.tracks) for foil in mixed]
+        return Round(kind, spec, clips[0], clips[1:], told, int(np.argmin(order)))
     raise ValueError(f"quiz: none of {len(specs)} pairs has a wrong accompaniment of the kind {kind!r}")
 
 

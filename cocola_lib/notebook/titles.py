@@ -22,3 +22,11 @@ def title(track: Track) -> str:
 def titles(tracks: Iterable[Track]) -> dict[str, str]:
     """Track id -> what the track is called."""
     return {track.id: title(track) for track in tracks}
+
+
+def in_words(text: str, tracks: Iterable[Track]) -> str:
+    """A text that names tracks by their ids, such as how an answer was made, with their titles in place of these."""
+    for track in tracks:
+        if track.id in text:
+            text = text.replace(track.id, title(track))
+    return text
