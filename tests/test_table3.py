@@ -6,6 +6,7 @@ import pytest
 import scipy.linalg
 
 from cocola_lib.accompaniment import table3
+from cocola_lib.accompaniment.frechet import Moments, frechet_distance
 from cocola_lib.accompaniment.measure import load_embeddings, save_embeddings
 from cocola_lib.data import paper
 
@@ -163,6 +164,22 @@ def test_fewer_clips_than_dimensions_are_shrunk_and_said():
     assert "6 embeddings of 8 dimensions, covariances are shrunk" in cell(table, "Random", "FAD wide", "note")
     assert cell(table, "Random", "FAD wide") > cell(table, "Accompanist", "FAD wide") > 0
     assert np.isnan(cell(table, "Random", "FAD-inf wide")), "no extrapolation of shrunk distances"
+
+
+def test_few_clips_of_many_dimensions_have_the_distances_of_all_dimensions():
+    embedded = clouds(n=6, rows=2, d=80)  # 36 rows in all, so that 44 dimensions are outside of their span
+    table = table3.frechet_table(embedded, list("abcdef"), "wide")
+    moments = {system: Moments.of(np.concatenate(clips)) for system, clips in embedded.items()}
+    for system in ("Random", "Accompanist"):
+        expected = frechet_distance(moments["Ground Truth"], moments[system], "shrink")
+        assert cell(table, system, "FAD wide") == pytest.approx(expected, rel=1e-9)
+    assert "12 embeddings of 80 dimensions" in cell(table, "Random", "FAD wide", "note")
+
+
+def test_the_distance_alone_is_a_part_of_the_table():
+    tracks = [str(i) for i in range(30)]
+    whole, alone = (table3.frechet_table(clouds(), tracks, "test", alone=alone) for alone in (False, True))
+    pd.testing.assert_frame_equal(alone, whole[whole["metric"] == "FAD test"].reset_index(drop=True))
 
 
 def test_an_item_that_is_silent_for_one_system_is_left_out_for_all():

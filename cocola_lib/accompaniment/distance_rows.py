@@ -44,10 +44,9 @@ def distance_rows(
     mixes, stems = embed_mixes(trial, embedder), embed_answers(trial, embedder)
     save_embeddings(stored, mixes)
     save_embeddings(stored.with_name(f"{stored.stem} of stems.npz"), stems)
-    of_stems = table3.frechet_table(stems, trial.tracks, STEMS + name, seed)
-    alone = of_stems["metric"] == f"FAD {STEMS}{name}"
+    of_stems = table3.frechet_table(stems, trial.tracks, STEMS + name, alone=True)
     rows = [table3.frechet_table(mixes, trial.tracks, name, seed), kernel_rows(mixes, trial.tracks, name)]
-    rows += [of_stems[alone], kernel_rows(stems, trial.tracks, STEMS + name)]
+    rows += [of_stems, kernel_rows(stems, trial.tracks, STEMS + name)]
     if name in APA_EMBEDDERS:
         rows.append(apa_rows(trial, embedder))
     return pd.concat([part for part in rows if len(part)], ignore_index=True)

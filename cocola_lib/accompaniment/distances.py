@@ -25,7 +25,8 @@ class Distances:
 
     def __init__(self, embedded: dict[str, list[np.ndarray]], tracks: Sequence[str]):
         keep = [i for i in range(len(tracks)) if all(len(clips[i]) for clips in embedded.values())]
-        self.items = {system: [Moments.of(clips[i]) for i in keep] for system, clips in embedded.items()}
+        rows, outside = in_their_span({system: [clips[i] for i in keep] for system, clips in embedded.items()})
+        self.items = {s: [Moments.of(clip, outside=outside) for clip in clips] for s, clips in rows.items()}
         self.whole = {system: total(items) for system, items in self.items.items()}
         self.n_left_out = len(tracks) - len(keep)
         dim = next(iter(self.whole.values())).dim
@@ -47,6 +48,19 @@ class Distances:
             )
             self._known[system, to] = np.array([frechet_distance(x, y, singular) for x, y in pairs])
         return self._known[system, to]
+
+
+def in_their_span(embedded: dict[str, list[np.ndarray]]) -> tuple[dict[str, list[np.ndarray]], int]:
+    """Rows in the coordinates of the space that they span together, and how many dimensions are outside of it.
+
+    That is a rotation, which no distance notices. Rows as many as dimensions or more stay as they are.
+    """
+    every = [clip for clips in embedded.values() for clip in clips]
+    n, dim = sum(map(len, every)), every[0].shape[1] if every else 0
+    if n >= dim:
+        return embedded, 0
+    basis = np.linalg.qr(np.concatenate(every).T.astype(np.float64))[0]  # (D, n)
+    return {system: [clip @ basis for clip in clips] for system, clips in embedded.items()}, dim - n
 
 
 def groups_of(tracks: Sequence[str], most: int) -> list[list[int]]:

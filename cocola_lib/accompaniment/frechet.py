@@ -21,16 +21,18 @@ SINGULAR = ("refuse", "shrink", "allow")
 class Moments:
     """Number, mean and scatter of rows; they add up, so that a data set of any size is read once, in pieces.
 
-    `n` rows; `mean` (D,); `scatter` (D, D), the sum of (x - mean)(x - mean)' over the rows, all float64.
+    `n` rows; `mean` (D,); `scatter` (D, D), the sum of (x - mean)(x - mean)' over the rows, all float64. `outside`:
+    further dimensions, in which every row is 0; few rows of many dimensions can be turned so, and cost little then.
     `a + b` are the moments of both sets of rows, `a - b` those of a without the rows of b.
     """
 
     n: int
     mean: np.ndarray
     scatter: np.ndarray
+    outside: int = 0
 
     @classmethod
-    def of(cls, rows: np.ndarray, name: str = "embeddings") -> "Moments":
+    def of(cls, rows: np.ndarray, name: str = "embeddings", outside: int = 0) -> "Moments":
         """From (n, D) rows.
 
         Raises:
@@ -43,12 +45,12 @@ class Moments:
             bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
             raise ValueError(f"{name}: {len(bad)} of {len(x)} rows hold NaN or infinity, the first is row {bad[0]}")
         mean = x.mean(axis=0)
-        return cls(len(x), mean, (x - mean).T @ (x - mean))
+        return cls(len(x), mean, (x - mean).T @ (x - mean), outside)
 
     @property
     def dim(self) -> int:
-        """D."""
-        return len(self.mean)
+        """All dimensions."""
+        return len(self.mean) + self.outside
 
     @property
     def covariance(self) -> np.ndarray:
@@ -62,6 +64,10 @@ class Moments:
             self._roots[shrink] = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
         return self._roots[shrink]
 
+    def floor(self, shrink: bool = False) -> float:
+        """The variance in dimensions in which rows do not differ: 0, or what shrinkage gives them."""
+        return shrunk(self)[1] * float(np.trace(self.covariance)) / self.dim if shrink else 0.0
+
     @cached_property
     def _roots(self):
         return {}
@@ -70,7 +76,8 @@ class Moments:
         self._check(other)
         n, apart = self.n + other.n, other.mean - self.mean
         between = np.outer(apart, apart) * (self.n * other.n / n)
-        return Moments(n, self.mean + apart * (other.n / n), self.scatter + other.scatter + between)
+        scatter = self.scatter + other.scatter + between
+        return Moments(n, self.mean + apart * (other.n / n), scatter, self.outside)
 
     def __sub__(self, other: "Moments") -> "Moments":
         self._check(other)
@@ -79,10 +86,11 @@ class Moments:
             raise ValueError(f"moments of {self.n} rows without {other.n} of them: none is left")
         mean = (self.n * self.mean - other.n * other.mean) / n
         apart = other.mean - mean
-        return Moments(n, mean, self.scatter - other.scatter - np.outer(apart, apart) * (n * other.n / self.n))
+        between = np.outer(apart, apart) * (n * other.n / self.n)
+        return Moments(n, mean, self.scatter - other.scatter - between, self.outside)
 
     def _check(self, other):
-        if self.dim != other.dim:
+        if (self.dim, self.outside) != (other.dim, other.outside):
             raise ValueError(f"embeddings of {self.dim} and of {other.dim} dimensions: not the same embedder")
 
 
@@ -102,13 +110,15 @@ def shrunk(moments: Moments) -> tuple[np.ndarray, float]:
     Chen, Wiesel, Eldar and Hero, 2010, as `sklearn.covariance.OAS` reads it, but with n - 1 in the covariance.
 
     Returns:
-        (D, D) of full rank unless all rows are equal, and the share of the sphere, 0 to 1.
+        (D, D) of full rank unless all rows are equal, and the share of the sphere, 0 to 1. In dimensions outside, the
+        variance is `Moments.floor`.
     """
     s, n, d = moments.scatter / moments.n, moments.n, moments.dim
     trace, squares = np.trace(s), np.sum(s * s)
     excess = (n + 1) * (squares - trace**2 / d)
     share = 1.0 if excess <= 0 else min(1.0, (squares + trace**2) / excess)
-    return (1 - share) * moments.covariance + share * np.trace(moments.covariance) / d * np.eye(d), share
+    sphere = np.trace(moments.covariance) / d * np.eye(len(moments.mean))
+    return (1 - share) * moments.covariance + share * sphere, share
 
 
 def frechet_distance(a: Moments, b: Moments, singular: str = "refuse") -> float:
@@ -137,6 +147,8 @@ def frechet_distance(a: Moments, b: Moments, singular: str = "refuse") -> float:
     product = root @ s2 @ root
     shared = np.sqrt(np.maximum(np.linalg.eigvalsh((product + product.T) / 2), 0)).sum()
     distance = np.sum((a.mean - b.mean) ** 2) + np.sum(root**2) + np.trace(s2) - 2 * shared
+    if a.outside:
+        distance += a.outside * (np.sqrt(a.floor(shrink)) - np.sqrt(b.floor(shrink))) ** 2
     return float(max(distance, 0.0))  # rounding leaves -1e-13 for equal sets
 
 

@@ -5,7 +5,7 @@ where the number needs one. `wide` shows them, `agreement` compares how metrics 
 """
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, islice
 
 import numpy as np
 import pandas as pd
@@ -102,7 +102,9 @@ def wins(scores: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return found.rename(columns={"mean": "truth wins"}).drop(columns="n")
 
 
-def frechet_table(embedded: dict[str, list[np.ndarray]], tracks: Sequence[str], name: str, seed: int = 0):
+def frechet_table(
+    embedded: dict[str, list[np.ndarray]], tracks: Sequence[str], name: str, seed: int = 0, alone: bool = False
+) -> pd.DataFrame:
     """Sub-FAD, FAD-infinity and APA per system, against the mixes with the true answers.
 
     Args:
@@ -110,6 +112,7 @@ def frechet_table(embedded: dict[str, list[np.ndarray]], tracks: Sequence[str], 
         tracks: n; the jackknife leaves out one track at a time.
         name: of the embedder.
         seed: of FAD-infinity's orders.
+        alone: the FAD and nothing else.
     Returns:
         Rows as `summarise` gives; FAD is better when lower, APA when higher. "FAD ..., above Random" is the paired
         difference: above 0, this FAD prefers the answers of strangers. Where clips are fewer than dimensions,
@@ -121,14 +124,14 @@ def frechet_table(embedded: dict[str, list[np.ndarray]], tracks: Sequence[str], 
     notes += [f"silent items are left out: {distances.n_left_out}"] if distances.n_left_out else []
     rows = []
     for system, whole in distances.whole.items():
-        for metric, values in _statistics(system, distances, name):
+        for metric, values in islice(_statistics(system, distances, name), 1 if alone else None):
             known = _by_definition(metric, system)
             interval = frechet.jackknife(values[0], values[1:]) if known is None else (np.nan, np.nan)
             low, high = np.clip(interval, *_range(metric))
             note = f"FAD-{name}: {'; '.join(notes)}" * bool(notes) if known is None else "by definition"
             value, better = values[0] if known is None else known, "higher" if metric.startswith("APA") else "lower"
             rows.append((system, metric, value, low, high, whole.n, better, note))
-        if system != TRUTH:
+        if system != TRUTH and not alone:
             value, note = infinity(truth, distances.items[system], seed)
             rows.append((system, f"{INFINITY} {name}", value, np.nan, np.nan, whole.n, "lower", note))
     return pd.DataFrame(rows, columns=COLUMNS)
