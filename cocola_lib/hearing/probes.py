@@ -131,7 +131,7 @@ def make_probes(tracks: Sequence[Track], specs: Sequence[PairSpec], changes: Seq
         tracks: those that the specifications were drawn from.
         specs: from `draw_pairs`.
         changes: keys of `DOSES`.
-        jobs: processes that render; None: one per core.
+        jobs: processes that render; None: one per core, where each has some pairs to do.
 
     Returns:
         list of `Probe`, in the order of `specs`.
@@ -143,7 +143,8 @@ def make_probes(tracks: Sequence[Track], specs: Sequence[PairSpec], changes: Seq
         import joblib
 
         work = (joblib.delayed(_samples)(by_id[s.track_id], s, tuple(changes)) for s in missing)
-        rendered = joblib.Parallel(n_jobs=min(jobs or os.cpu_count() or 1, len(missing)))(work)
+        jobs = jobs or min(os.cpu_count() or 1, len(missing) // 4)  # to start one costs as much as to render a few
+        rendered = joblib.Parallel(n_jobs=jobs or 1)(work)
         made = dict(zip(missing, rendered, strict=True))
     return [_probe(s, changes, made.get(s) or _samples(by_id[s.track_id], s, changes)) for s in specs]
 
