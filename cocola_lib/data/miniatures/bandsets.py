@@ -27,7 +27,7 @@ ROLES = {
     "riff": ((0.5,), 55, 7),
     "melody": ((0.85,), 74, 5),
     "counter": ((0.3,), 66, 5),
-    "vocals": ((0.0,), 71, 5),
+    "vocals": ((0.0,), 64, 6),
     "effect": ((0.06,), 60, 4),
 }
 
@@ -112,10 +112,4 @@ def replay(module: ModuleType, job: Job, name: str, **changes) -> np.ndarray:
 def record(song: Song, players: list, module: ModuleType, **changes) -> np.ndarray:
     """Record what goes into one file: the sum of one or more players, as (stem, arguments of `play`)."""
     desk = {"rate": module.RATE, "desk": module.DESK, "stereo": module.STEREO}
-    return np.sum([play(song, stem, **desk, **changed(how, changes)) for stem, how in players], axis=0)
-
-
-def changed(how: dict, changes: dict) -> dict:
-    """How something is played, with changes; a transposition comes on top of the one that is in it."""
-    shift = how.get("transpose_semitones", 0) + changes.get("transpose_semitones", 0)
-    return {**how, **changes, "transpose_semitones": shift}
+    return np.sum([play(song, stem, **desk, **how, **changes) for stem, how in players], axis=0)

@@ -16,10 +16,8 @@ import soxr
 
 from cocola_lib.data.miniatures import find_job
 from cocola_lib.data.miniatures.band import Song
-from cocola_lib.data.miniatures.bandsets import changed
-from cocola_lib.data.miniatures.players import perform
-from cocola_lib.data.miniatures.studio import record
-from cocola_lib.data.miniatures.synth import Note, Part, integrated_loudness, render
+from cocola_lib.data.miniatures.studio import record, sound
+from cocola_lib.data.miniatures.synth import Note, Part, around, integrated_loudness, render
 
 LEAD_S = 1.5  # s played before the excerpt, so that its first notes ring and rooms answer
 
@@ -86,16 +84,13 @@ def excerpt(
     if not hasattr(module, "song"):
         parts, _, _, lufs = piece
         number = int(path.stem.split("_")[0]) - 1
-        part = _around(_replayed(parts[number], transpose_semitones, tempo_factor), span)
+        part = around(_replayed(parts[number], transpose_semitones, tempo_factor), span)
         x = render(part, span[1] - span[0], module.RATE)
         gain_db = lufs[number] - integrated_loudness(x, module.RATE)
         takes = [x * np.float32(10 ** (gain_db / 20)) if x.any() else x]
     else:
         changes = {"transpose_semitones": transpose_semitones, "tempo_factor": tempo_factor}
-        takes = [
-            _take(piece, stem, module, span, changed(how, changes))
-            for stem, how in module.players(piece, job)[path.stem]
-        ]
+        takes = [_take(piece, stem, module, span, how | changes) for stem, how in module.players(piece, job)[path.stem]]
     x = soxr.resample(np.sum(takes, axis=0, dtype=np.float32), module.RATE, rate, quality="HQ")
     first = round(LEAD_S * rate)
     return x[first : first + round(length_s * rate)].astype(np.float32)
@@ -103,7 +98,7 @@ def excerpt(
 
 def _take(song, stem, module, span, how):
     """One player of a band, for a while: as `studio.play`."""
-    x = render(_around(perform(song, stem, **how), span), span[1] - span[0], module.RATE)
+    x = sound(song, stem, span, module.RATE, **how)
     return record(x, song, stem, module.RATE, module.DESK, **how)
 
 
@@ -111,16 +106,5 @@ def _replayed(part: Part, transpose_semitones: int, tempo_factor: float) -> Part
     notes = (
         Note(n.start_s / tempo_factor, n.end_s / tempo_factor, n.pitch + transpose_semitones, n.velocity)
         for n in part.notes
-    )
-    return replace(part, notes=tuple(notes))
-
-
-def _around(part: Part, span: tuple[float, float]) -> Part:
-    """The notes that sound in a span of time (s), which becomes the new beginning."""
-    first, last = span
-    notes = (
-        Note(max(0.0, n.start_s - first), n.end_s - first, n.pitch, n.velocity)
-        for n in part.notes
-        if n.end_s > first + 0.02 and n.start_s < last
     )
     return replace(part, notes=tuple(notes))

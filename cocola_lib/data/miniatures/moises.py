@@ -1,7 +1,8 @@
 """mini-moisesdb: the procedural band in the layout of moisesdb_v0.1.
 
 Stereo, 44.1 kHz, with room and compression; several files per stem; some mono, some with bleed, some names
-repeated, and in some songs files of unequal length, as in the real one.
+repeated, and in some songs files of unequal length, as in the real one. Its vocals are sung on syllables, synthesised
+(`singer.py`), now and then with a second singer in another octave; a soundfont's choirs count as keys.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +18,20 @@ import numpy as np
 from cocola_lib.data.miniatures import bandsets, figures, track_rng
 from cocola_lib.data.miniatures.band import Song, Stem
 from cocola_lib.data.miniatures.bandsets import Job, invent, record, song_of
+from cocola_lib.data.miniatures.phonetics import voice_of
 from cocola_lib.data.miniatures.studio import Desk
 from cocola_lib.data.miniatures.synth import to_int16, write_audio
 
 # MoisesDB's name for what a General MIDI program sounds like: (last program of the range, name)
 MOISES_NAMES = (
     (7, "piano"), (14, "percussion"), (15, "other_plucked"), (23, "other_keys"), (31, "guitar"), (39, "bass"),
-    (44, "bowed_strings"), (46, "other_plucked"), (47, "percussion"), (51, "bowed_strings"), (54, "vocals"),
+    (44, "bowed_strings"), (46, "other_plucked"), (47, "percussion"), (51, "bowed_strings"), (54, "other_keys"),
     (55, "other"), (79, "wind"), (103, "other_keys"), (108, "other_plucked"), (111, "wind"), (118, "percussion"),
     (127, "other"),
 )  # fmt: skip
 GENRES = {"house": "electronic", "salsa": "world/folk", "bossa": "bossa_nova", "folk": "world/folk", "funk": "rnb",
           "soul": "rnb", "prog": "rock", "ballad": "singer_songwriter"}  # fmt: skip
-VERSION = 3
+VERSION = 4
 RATE = 44_100  # Hz
 STEREO = True
 DESK = Desk(lufs=(-24.0, 4.0), wet_share=0.75, wet=(0.1, 0.6), rt60_s=(0.2, 1.3), squeeze=(0.1, 0.6),
@@ -54,16 +57,19 @@ def song(job: Job) -> Song:
     return song_of(job, held_out=False, chances=chances)
 
 
-def takes(song: Song, stem: Stem, rng) -> list[tuple[str, dict]]:
-    """What is recorded of a player, as (trackType, arguments of `play`): one file or several."""
+def takes(stem: Stem, rng) -> list[tuple[Stem, str, dict]]:
+    """What is recorded of a player, as (player, trackType, arguments of `play`): one file or several."""
     if stem.role == "drums" and rng.random() < 0.4:
-        return [(piece, {"keep": {figures.DRUMS[d] for d in drums}}) for piece, drums in figures.KIT_PIECES.items()]
+        pieces = figures.KIT_PIECES.items()
+        return [(stem, piece, {"keep": {figures.DRUMS[d] for d in drums}}) for piece, drums in pieces]
     if stem.role == "vocals":
-        backing = [("background vocals", {"take": " octave", "transpose_semitones": -12})]
-        return [("lead female singer", {}), *(backing if rng.random() < 0.4 else [])]
+        female = voice_of(stem.centre).female
+        other = replace(stem, centre=stem.centre + (-12 if female else 12))
+        backing = [(other, "background vocals", {"take": " octave"})] if rng.random() < 0.4 else []
+        return [(stem, f"lead {'female' if female else 'male'} singer", {}), *backing]
     double = stem.role in ("comp", "pad") and rng.random() < 0.3
     kind = {"drums": "full acoustic drumkit", "percussion": "a-tonal percussion"}.get(stem.role, stem.role)
-    return [(kind, {}), *([(kind, {"take": " double"})] if double else [])]
+    return [(stem, kind, {}), *([(stem, kind, {"take": " double"})] if double else [])]
 
 
 def stem_name(stem: Stem) -> str:
@@ -76,7 +82,7 @@ def stem_name(stem: Stem) -> str:
 def sessions(song: Song, job: Job) -> list[tuple[Stem, str, str, dict]]:
     """List what is recorded, file by file: player, id, trackType, arguments of `play`."""
     rng = track_rng(job.seed, f"{job.path}/takes")
-    rows = [(stem, kind, how) for stem in song.stems for kind, how in takes(song, stem, rng)]
+    rows = [take for stem in song.stems for take in takes(stem, rng)]
     return [(s, make_uuid(job.seed, job.song, i), kind, how) for i, (s, kind, how) in enumerate(rows)]
 
 

@@ -1,7 +1,8 @@
 """mini-musdb18hq: the procedural band in the layout of MUSDB18-HQ, for testing what training never heard.
 
 Four stereo stems and their mixture at 44.1 kHz. Its styles, programs and drum kits are in no other miniature
-(`styles.HELD_OUT_STYLES`, `styles.is_held_out`, `styles.HELD_OUT_KITS`), and it is mixed more densely.
+(`styles.HELD_OUT_STYLES`, `styles.is_held_out`, `styles.HELD_OUT_KITS`), and it is mixed more densely. Its singers
+are of the same kind as mini-moisesdb's, other voices in other songs: on syllables, synthesised (`singer.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cocola_lib.data.miniatures.bandsets import Job, invent, record, settle, son
 from cocola_lib.data.miniatures.studio import Desk
 from cocola_lib.data.miniatures.synth import write_audio
 
-VERSION = 2
+VERSION = 3
 RATE = 44_100  # Hz
 STEREO = True
 DESK = Desk(lufs=(-23.0, 3.0), eq_db=3.0, wet_share=0.6, wet=(0.05, 0.4), drive=(0.5, 2.5), squeeze=(0.2, 0.7),

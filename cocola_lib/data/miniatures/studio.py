@@ -1,4 +1,4 @@
-"""The sound of the procedural band: equaliser, saturation, compression, room, level.
+"""The sound of the procedural band: who plays or sings, equaliser, saturation, compression, room, level.
 
 Every stem has a sound of its own, drawn from its own random numbers. Nothing is shared within a song:
 if two stems of one song had the same room, noise or level, a model could pair them without hearing music.
@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cocola_lib.data.miniatures.band import Song, Stem
+from cocola_lib.data.miniatures.phonetics import voice_of
 from cocola_lib.data.miniatures.players import perform
-from cocola_lib.data.miniatures.synth import integrated_loudness, render
+from cocola_lib.data.miniatures.singer import sing
+from cocola_lib.data.miniatures.synth import around, integrated_loudness, render
 
 
 @dataclass(frozen=True)
@@ -153,8 +155,17 @@ def play(
     Returns:
         (N,) or (N, 2) float32 of the song's length
     """
-    x = render(perform(song, stem, **how), song.length_s, rate, stereo)
+    x = sound(song, stem, (0.0, song.length_s), rate, stereo, **how)
     return record(x, song, stem, rate, desk, **how)
+
+
+def sound(song: Song, stem: Stem, span: tuple[float, float], rate: int, stereo: bool = False, **how) -> np.ndarray:
+    """What a stem's player plays, or sings, from one second to another, before it is recorded; see `play`."""
+    part = perform(song, stem, **how)
+    if stem.role == "vocals":
+        x = sing(part, span, rate, voice_of(stem.centre), song.rng(stem.name, "voice", how.get("take", "")))
+        return np.stack([x, x], axis=1) if stereo else x
+    return render(around(part, span), span[1] - span[0], rate, stereo)
 
 
 def record(x: np.ndarray, song: Song, stem: Stem, rate: int, desk: Desk, take="", keep=None, **_) -> np.ndarray:

@@ -115,7 +115,7 @@ PROGRAMS = {
              117, 118, 47),
     "melody": (0, 4, 9, 11, 12, 13, 21, 22, *range(40, 43), *range(52, 55), *range(56, 61), *range(64, 80),
                *range(80, 88), 109, 110, 111, 114),
-    "vocals": (52, 53, 54, 85, 64, 65, 66, 68, 71, 73, 74, 78, 82, 86, 91),  # nothing in a soundfont sings words
+    "vocals": (52, 53, 54),  # choirs, in the score: what is heard is sung by `singer.py`
     "counter": (*range(40, 43), 48, *range(56, 63), *range(64, 76), 110),
     "effect": tuple(range(119, 128)),  # a reversed cymbal, the sea, applause: marks where sections meet
 }  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,6 +83,17 @@ def midi_bytes(parts: list[Part], tempo_bpm: float = 120.0, length_s: float | No
     buffer = io.BytesIO()
     score.write(buffer)
     return buffer.getvalue()
+
+
+def around(part: Part, span: tuple[float, float]) -> Part:
+    """The notes that sound in a span of time (s), which becomes the new beginning."""
+    first, last = span
+    notes = (
+        Note(max(0.0, n.start_s - first), n.end_s - first, n.pitch, n.velocity)
+        for n in part.notes
+        if n.end_s > first + 0.02 and n.start_s < last
+    )
+    return replace(part, notes=tuple(notes))
 
 
 def render(part: Part, length_s: float, rate: int, stereo: bool = False) -> np.ndarray:
