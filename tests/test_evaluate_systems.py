@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -99,9 +100,16 @@ def test_the_table_follows_from_the_stored_scores(evaluated):
     again = table3.summarise(scores).set_index(["system", "metric"])
     assert len(again) == 7 * (6 + 3 + 3)  # systems by scores; the control is calibrated, the tiny model is not
     for column in ("value", "low", "high", "n"):
-        np.testing.assert_allclose(table.loc[again.index, column].astype(float), again[column], rtol=1e-9)
+        np.testing.assert_allclose(table.loc[again.index, column].astype(float), again[column], rtol=1e-4, atol=1e-4)
     mean = scores.query("system == 'Beeps' and rater == 'COCOLA' and mode == 'H'")["score"].mean()
     assert table.loc[("Beeps", "COCOLA H"), "value"] == pytest.approx(mean)
+
+
+def test_numbers_have_six_digits_and_those_of_the_json_all(evaluated):
+    for name in ("table", "scores", "ranks", "agreement", "checks", "by_class"):
+        text = (evaluated[1] / f"{name}.csv").read_text(encoding="utf-8")
+        assert not re.search(r"[1-9][\d.]{8}", re.sub(r"\b[0-9a-f]{16}\b", "", text)), name
+    assert re.search(r'"value": -?[\d.]{12}', (evaluated[1] / "table.json").read_text(encoding="utf-8"))
 
 
 def test_the_distances_follow_from_the_stored_embeddings(evaluated):
@@ -112,7 +120,7 @@ def test_the_distances_follow_from_the_stored_embeddings(evaluated):
         again = table3.frechet_table(embedded, tracks, name).set_index(["system", "metric"])
         for column in ("value", "low", "high"):
             np.testing.assert_allclose(
-                table.loc[again.index, column].astype(float), again[column].astype(float), rtol=1e-6, atol=1e-9
+                table.loc[again.index, column].astype(float), again[column].astype(float), rtol=1e-5, atol=1e-9
             )
 
 

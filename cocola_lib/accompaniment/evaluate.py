@@ -21,7 +21,7 @@ from cocola_lib.accompaniment.measure import Trial, score_answers, trial_from_fo
 from cocola_lib.accompaniment.methods import paragraph, published_rows
 from cocola_lib.accompaniment.protocols import EMBEDDERS, PROTOCOLS, Protocol, get_protocol
 from cocola_lib.accompaniment.systems import read_folders
-from cocola_lib.files import write_csv, write_json, write_text
+from cocola_lib.files import csv_of, write_json, write_text
 from cocola_lib.scoring import Scorer
 
 BEAT_WEIGHTS = "beat-this"  # the name of the tracker's weights among those of embedders
@@ -100,7 +100,7 @@ def evaluate_folders(
         folders: see `systems.read_folder`. Systems of one folder that share no question, such as a collection of demo
             pages, are judged apart, each set in a folder of its own, and `table` has a column `questions`.
         out: folder; gets table.csv, table.json, ranks.csv, agreement.csv, scores.csv, checks.csv, by_class.csv,
-            methods.txt, paired.csv (with `against`), embeddings/<name>.npz.
+            methods.txt, paired.csv (with `against`), embeddings/<name>.npz. Only table.json has all digits.
         scorer: of the metric "COCOLA" and of the embedder of that name; the control is always beside it.
         plan: None is the default one. progress: wraps the steps, such as tqdm.
     Raises:
@@ -115,7 +115,7 @@ def evaluate_folders(
     parts = {f"{i + 1:02d} {next(iter(trial.answers))}": trial for i, trial in enumerate(trials)}
     found = {name: evaluate_trial(trial, out / name, scorer, plan, progress) for name, trial in parts.items()}
     table = pd.concat([part.table.assign(questions=name) for name, part in found.items()], ignore_index=True)
-    write_csv(out / "table.csv", table)
+    write_text(out / "table.csv", csv_of(table))
     return Evaluation(
         table,
         [frame for part in found.values() for frame in part.shown],
@@ -198,7 +198,7 @@ def _write(out, plan, table, scores, checks, notes, methods) -> Evaluation:
         files["paired"] = comparisons.paired(scores, plan.against, plan.seed)
         shown.append(files["paired"].round(4))
     for name, frame in files.items():
-        write_csv(out / f"{name}.csv", frame)
+        write_text(out / f"{name}.csv", csv_of(frame))
     write_json(out / "table.json", both.to_dict("records"), indent=1)
     write_text(out / "methods.txt", methods + "\n")
     columns = [m for m in dict.fromkeys(table["metric"]) if not table3.is_extra(m, table3.INFINITY, table3.ABOVE)]
