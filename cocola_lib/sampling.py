@@ -117,10 +117,10 @@ class WindowSampler:
 
     def _too_few(self, found: int, k: int) -> ValueError:
         longest = max(track.duration_s for track in self.tracks)
+        advice = "lower K, raise the overlap, or add tracks" if longest >= self.window_s else "add longer tracks"
         return ValueError(
             f"{len(self.tracks)} tracks (the longest {longest:.1f} s) hold {found} of the {k} windows asked for, of "
-            f"{self.window_s} s with two sounding stems, overlap at most {self.max_overlap}; lower K, raise "
-            "the overlap, or add tracks"
+            f"{self.window_s} s with two sounding stems, overlap at most {self.max_overlap}; {advice}"
         )
 
 

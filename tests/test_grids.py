@@ -170,7 +170,10 @@ def test_failed_cells_are_kept_with_what_they_left_and_tried_again_on_request(tm
 
 
 def test_a_grid_of_which_no_cell_finishes_says_why(tmp_path):
-    with pytest.warns(UserWarning, match="gives_nothing gave NoneType"), pytest.raises(ValueError, match="no cell"):
+    with (
+        pytest.warns(UserWarning, match="gives_nothing gave NoneType"),
+        pytest.raises(ValueError, match="finished; of the first: .*NoneType"),
+    ):
         run_grid(gives_nothing, {"a": [1]}, tmp_path, n_workers=1)
 
 

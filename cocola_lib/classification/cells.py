@@ -117,16 +117,22 @@ def train(
 
 
 def pools(tracks: Sequence[Track], n: int, seed: int = 0) -> dict[str, Pool]:
-    """Pairs to ask, n of every group of `genres.ASKED` that has two songs with windows.
+    """Pairs to ask, n of every group of `genres.ASKED` that has two songs with windows; where none has, of everything.
 
     Args:
         tracks: of one split.
+
+    Raises:
+        ValueError: no two tracks have windows.
     """
     found = {}
-    for group in ASKED:
-        sampler = WindowSampler(chosen) if (chosen := select(group, tracks)) else None
+    for group in (*ASKED, EVERYTHING):
+        chosen = select(group, tracks) if group != EVERYTHING or not found else []
+        sampler = WindowSampler(chosen) if chosen else None
         if sampler and sum(len(sampler.windows(track)[0]) > 0 for track in chosen) > 1:
             found[group] = Pool(chosen, n, 1, seed=seed, noise_sigma=0.0)
+    if not found:
+        raise ValueError(f"{len(tracks)} tracks: two are needed with a window of 5 s in which two stems sound")
     return found
 
 

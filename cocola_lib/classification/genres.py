@@ -55,7 +55,7 @@ def select(group: str, tracks: Sequence[Track]) -> list[Track]:
         tracks: of one split.
 
     Returns:
-        Perhaps none. MUSDB18-HQ is in no group but its own.
+        Perhaps none. MUSDB18-HQ is in no group but its own, and is everything where there is nothing else.
 
     Raises:
         ValueError: no such group.
@@ -67,7 +67,7 @@ def select(group: str, tracks: Sequence[Track]) -> list[Track]:
         return apart
     others = [track for track in tracks if track not in apart]
     if group == EVERYTHING:
-        return others
+        return others or apart
     if group == PERCUSSION:
         stems = {track.id: tuple(stem for stem in track.stems if not is_pitched(stem.name)) for track in others}
         return [replace(track, stems=stems[track.id]) for track in others if len(stems[track.id]) > 1]

@@ -56,7 +56,10 @@ def count(tracks: Sequence[Track], k: int, ratios: Sequence[float], n_batches: i
         `rivals`.
     """
     few, rows = songs_of_batches(tracks, n_batches, seed), []
-    for name, chosen in (("any songs", [list(tracks)] * n_batches), (f"{len(few[0])} songs", few)):
+    for name, chosen in (
+        ("any songs", [list(tracks)] * n_batches),
+        ("one song" if len(few[0]) == 1 else f"{len(few[0])} songs", few),
+    ):
         for r in ratios:
             drawn = [
                 WindowSampler(songs, max_overlap=r).batch(k, seed, step, at_most=True)

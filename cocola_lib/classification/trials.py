@@ -20,9 +20,10 @@ from cocola_lib.classification.partners import hits
 from cocola_lib.classification.seeds import over_seeds_and_songs
 from cocola_lib.data import miniatures
 from cocola_lib.data.audio import SAMPLE_RATE, WINDOW_S
-from cocola_lib.data.tracks import load_tracks
+from cocola_lib.data.tracks import load_tracks, of_split
 from cocola_lib.encoder import Cocola
 from cocola_lib.training.encoders import ENCODERS, Encoder, make_pool, teach
+from cocola_lib.training.fitting import training_tracks
 from cocola_lib.training.recipes import get_recipe
 from cocola_lib.training.small_runs import Pool
 
@@ -101,11 +102,11 @@ def _heard(hears: Encoder, data_root: str | None, size: str, n: int, recordings:
     """The pool to learn from and those of the tests; kept, so that the next cell finds them."""
     tracks = miniatures.open_tracks(data_root, size)
     names = {name: name for name in sorted({t.dataset for t in tracks})} if data_root else TESTS
-    asked = {test: [t for t in tracks if (t.dataset, t.split) == (name, "test")] for test, name in names.items()}
+    asked = {test: of_split([t for t in tracks if t.dataset == name], "test")[0] for test, name in names.items()}
     if recordings:
         asked[RECORDINGS] = load_tracks(recordings, keep_unrelated=True)
     tests = {test: make_pool(hears, songs, n, 1, training=False) for test, songs in asked.items() if songs}
-    train = [t for t in get_recipe("hps-all").select(tracks) if t.split == "train"]
+    train = training_tracks(get_recipe("hps-all").select(tracks))
     return make_pool(hears, train, HEARD * n, 0, training=True), tests
 
 

@@ -104,6 +104,20 @@ def overlap(counted: pd.DataFrame, answered: pd.DataFrame) -> str:
     return "\n\n".join(lines)
 
 
+def concerned(counted: pd.DataFrame) -> str:
+    """How far r can matter: how many rivals overlap at all in batches of any songs, from `overlap.count`."""
+    share = counted[counted["batch"] == "any songs"]["overlapping"].max()
+    if share > 0.1:
+        return (
+            f"these songs are so few that up to {share:.0%} of the rivals overlap in batches of any songs; with many "
+            "songs hardly any do."
+        )
+    return (
+        "in batches of any songs, r hardly matters, whatever the accuracy: so few rivals are concerned. The batches "
+        "of few songs are a worst case, as in a small data set."
+    )
+
+
 def false_negatives(means: pd.DataFrame) -> str:
     """Where a repeated bar lies between the own window and another song, with P+H."""
     lines = []
@@ -212,7 +226,9 @@ def summary(genre, trained, judged, hps, by_stems, before, worth) -> str:
     partner = hps[(hps["mode"] == "both") & (hps["test"] == "partner, K = 2")].set_index("channels")
     lines = [
         f"Genre: in {wins} of {narrow['test'].nunique()} kinds of music, the best model of one kind is the one that "
-        "heard it.",
+        "heard it."
+        if len(narrow)
+        else f"Genre: {at_home(genre)}.",
         "Overlap: "
         + ", ".join(f"r = {x:g} {text}" for x, text in zip(r["max_overlap"], percents(r), strict=True))
         + " against strangers.",

@@ -1,5 +1,6 @@
 """Small folders: a run asks for no more windows at a time than its tracks hold."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -15,6 +16,19 @@ BATCHES = 500  # that are drawn at most to see what the tracks hold
 def masks_of(k: int) -> tuple[Masking, int]:
     """How batches of K windows are masked, (masking, candidates of an anchor): in three groups where K allows."""
     return ("group", k // 3) if k >= LEAST_FOR_GROUPS else ("batch", k)
+
+
+def training_tracks(tracks: Sequence[Track]) -> list[Track]:
+    """The tracks of the training split.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not (train := [track for track in tracks if track.split == "train"]):
+        raise ValueError(
+            f"none of {len(tracks)} tracks is to train on; folders without splits are split 80/10/10 from three on"
+        )
+    return train
 
 
 def fitted(recipe: Recipe, settings: TrainSettings, tracks: list[Track]) -> tuple[TrainSettings, str]:

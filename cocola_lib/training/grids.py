@@ -84,7 +84,7 @@ def run_cells(
                 _discard(missing)
             raise
         _report_failures([cell for cell in cells if cell.failure()], report or warnings.warn)
-        found = table([cell for cell in cells if not cell.failure()])
+        found = table(cells)
         write_csv(grid / TABLE, found)
     return found
 
@@ -114,18 +114,18 @@ def _discard(cells: Sequence[Cell]) -> None:
 
 
 def table(cells: Sequence[Cell]) -> pd.DataFrame:
-    """The rows of finished cells, each with its parameters in the first columns.
+    """The rows of the cells that have not failed, each with its parameters in the first columns.
 
     Raises:
-        ValueError: none has finished.
+        ValueError: all have failed.
     """
     parts = []
-    for cell in cells:
+    for cell in (cell for cell in cells if not cell.failure()):
         rows = cell.rows()
         known = pd.DataFrame([cell.parameters] * len(rows), columns=list(cell.parameters))
         parts.append(known.join(rows))
     if not parts:
-        raise ValueError("no cell of the grid has finished; see error.txt in their folders")
+        raise ValueError(f"no cell of the grid has finished; of the first: {cells[0].failure()}")
     return pd.concat(parts, ignore_index=True)
 
 
