@@ -24,7 +24,7 @@ def own_cache(tmp_path_factory):
 def tiny_sets(own_cache):
     """Every miniature in its smallest size, name -> folder, in that cache. To read, not to write."""
     with locked(own_cache / ".tiny", "", wait=True):
-        return {name: miniatures.ensure(name, "tiny", progress=False) for name in miniatures.MODULES}
+        return {name: miniatures.ensure(name, "tiny", progress=False, jobs=1) for name in miniatures.MODULES}
 
 
 @pytest.fixture

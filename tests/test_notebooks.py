@@ -9,6 +9,11 @@ from pathlib import Path
 import browser
 import nbformat
 import pytest
+from jupyter_client import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.util import run_sync
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
 from cocola_lib.data.miniatures import MODULES
 from cocola_lib.notebook.study import NOTEBOOKS, inspect_parameters
@@ -93,7 +98,7 @@ def test_each_exercise_has_a_solution(path):
 
 
 @pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory):
+def smoke_run(tmp_path_factory, tiny_sets):
     """All notebooks through papermill in the smoke profile, from the command line."""
     folder = tmp_path_factory.mktemp("smoke")
     command = [sys.executable, "-m", "cocola_lib", "run", "--profile", "smoke", "--run-dir", str(folder / "run")]
@@ -114,14 +119,25 @@ def test_every_notebook_executes_from_clean_and_shows_its_outputs(smoke_run):
     assert not list(folder.glob(".*"))  # nothing half-written
 
 
+@pytest.fixture(scope="module")
+def kernel():
+    """One kernel for all solutions: importing the libraries costs more than what most of them compute."""
+    manager = AsyncKernelManager(kernel_name="python3")  # the first solution starts it
+    yield manager
+    run_sync(manager.shutdown_kernel)(now=True)
+
+
 @pytest.mark.slow
 @each_notebook
-def test_the_worked_solutions_of_its_exercises_hold(path, smoke_run, tmp_path):
-    import papermill
-
+def test_the_worked_solutions_of_its_exercises_hold(path, smoke_run, kernel):
     given = {"profile": "smoke", "run_dir": str(smoke_run[0])}
     parameters = {name: value for name, value in given.items() if name in inspect_parameters(SOLUTIONS / path.name)}
-    papermill.execute_notebook(SOLUTIONS / path.name, tmp_path / path.name, parameters, cwd=str(SOLUTIONS))
+    notebook = parameterize_notebook(load_notebook_node(str(SOLUTIONS / path.name)), parameters)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))  # names of the solution before
+    client = NotebookClient(notebook, km=kernel, timeout=None, resources={"metadata": {"path": str(SOLUTIONS)}})
+    client.extra_arguments = ["--IPKernelApp.log_level=50"]
+    client.execute()
+    client.kc.stop_channels()
 
 
 @pytest.mark.slow
