@@ -98,3 +98,23 @@ def test_an_installed_package_writes_where_one_stands_and_a_clone_into_itself(tm
     monkeypatch.setattr(files, "REPO", tmp_path / "site-packages")
     monkeypatch.chdir(tmp_path)
     assert files.default_run_dir("quick") == Path.cwd() / "outputs" / "quick"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("data", "mini", "--seed", "-1"), "should be greater than or equal to 0"),
+        (("run", "--profile", "smoke", "--seed", "-1"), "should be greater than or equal to 0"),
+        (("train", "b0-time", "--profile", "smoke", "--seed", "-1"), "seed is -1; give 0 or more"),
+    ],
+)
+def test_a_negative_seed_is_one_line(capsys, arguments, said):
+    code, _, err = run(capsys, *arguments)
+    assert code == 2 and said in err
+
+
+def test_copies_of_a_data_set_may_lie_in_it(capsys, tiny_sets):
+    root = tiny_sets["mini-musdb18hq"]
+    code, _, err = run(capsys, "data", "prepare", "--data-root", root, "--out", root / "copies")
+    assert code == 2 and "would hold every song twice; choose a folder outside it" in err
+    assert not (root / "copies").exists()

@@ -39,7 +39,7 @@ class Asked:
         str | None, typer.Option(help="train, valid, test, some of them by commas, or all.", show_default="test")
     ] = None
     system: Annotated[str, typer.Option(help="Name of the system that will answer.")] = "my system"
-    seed: Annotated[int | None, typer.Option(help="Seed of the draw.", show_default="the protocol's; 0")] = None
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw.", show_default="the protocol's; 0")] = None
     protocol: Protocol = "ours"
     describe: Describe = False
 
@@ -156,7 +156,7 @@ class Measures:
     ] = None
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out rows without an output.")] = False
     seed: Annotated[
-        int | None, typer.Option(help="Seed of intervals and Random.", show_default="the protocol's; 0")
+        int | None, typer.Option(min=0, help="Seed of intervals and Random.", show_default="the protocol's; 0")
     ] = None
     protocol: Protocol = "ours"
     describe: Describe = False

@@ -89,6 +89,8 @@ def prepare(
     from cocola_lib.data import prepare as library
     from cocola_lib.data.tracks import load_tracks
 
+    if out.resolve().is_relative_to(data_root.resolve()):
+        raise ValueError(f"{out} lies in {data_root}, which would hold every song twice; choose a folder outside it")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         tracks = load_tracks(data_root, dataset, None, on_error, keep_unrelated, tile_loops)
@@ -147,7 +149,7 @@ def download(
 def mini(
     names: Annotated[list[str] | None, typer.Argument(help="Miniatures.", show_default="all of them")] = None,
     size: Annotated[str, typer.Option(help="tiny, small or large.")] = "small",
-    seed: Annotated[int, typer.Option(help="Another seed gives other music.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed gives other music.")] = 0,
     jobs: Annotated[int | None, typer.Option(min=1, help="How many processes.", show_default="one per core")] = None,
 ):
     """Make miniature data sets here, without any download; finished ones are kept.

@@ -34,7 +34,7 @@ def listen(context: typer.Context):
 class Numbers:
     """The options of `prepare` that become `listening.folder.Settings`."""
 
-    seed: Annotated[int, typer.Option(help="Seed of the items, the faults, and who hears what.")] = 0
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the items, the faults, and who hears what.")] = 0
     n_items: Annotated[int, typer.Option("--items", min=2, help="Number of conditionings, at most.")] = 24
     pages: Annotated[int, typer.Option(min=1, help="Pages per listener, hidden anchors not counted.")] = 8
     per_page: Annotated[

@@ -50,7 +50,7 @@ class Drawn:
         "valid"
     )
     n: Annotated[int, typer.Option(min=8, help="How many pairs to draw from the data set.")] = 256
-    seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0
+    seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0
 
 
 @options_of(Drawn)

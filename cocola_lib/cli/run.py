@@ -22,7 +22,7 @@ def run(
     run_dir: Annotated[
         Path | None, typer.Option(help="Where everything goes.", show_default="outputs/<profile>")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     only: Annotated[
         list[str] | None, typer.Option(help="Run only the notebooks whose names begin so: --only 00 --only 01.")
     ] = None,

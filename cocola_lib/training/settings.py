@@ -69,6 +69,8 @@ class TrainSettings:
         for name in ("n_steps", "valid_every", "n_valid_pairs", "devices", "nodes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; give 0 or more")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience is {self.patience}; give 1 or more validations, or None for no early stopping")
         if not 0 <= self.ema < 1:
