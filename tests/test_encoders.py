@@ -116,7 +116,7 @@ def test_a_cell_of_the_comparison_has_a_row_for_each_test_song_and_k(root, monke
     monkeypatch.setitem(ENCODERS, "small", Encoder("small", ENCODERS["measured"].build, measured=True))
     threads = torch.get_num_threads()
     found = compare(tmp_path, "small", 1e-6, 0, str(root), "tiny", 4, str(root))
-    assert set(found["test"]) == {"recordings"}  # the one song of the test split has no rival
+    assert set(found["test"]) == {"bands0", "recordings"}  # one song alone is for the test: all are asked
     assert set(found["k"]) == {2}
     assert (found["steps"] == 1).all() and (found["n_parameters"] == 2).all() and (found["scoring_ms"] > 0).all()
     assert torch.get_num_threads() == threads
