@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cocola_lib.files import write_csv
+from cocola_lib.files import csv_of, write_text
 from cocola_lib.listening.folder import ATTENTION, HIGH, LOW, Study
 from cocola_lib.listening.store import LAST, Store
 
@@ -59,7 +59,7 @@ def export(store: Store, path: str | Path) -> pd.DataFrame:
         raise ValueError(f"{store.path}: no answers yet; take the test first (cocola listen serve, or notebook 06)")
     for column in ("conditioning", "output"):
         frame[column] = [_seen_from(path.parent, store.study.folder / file) if file else "" for file in frame[column]]
-    write_csv(path, frame)
+    write_text(path, csv_of(frame))  # as listeners download theirs
     return frame
 
 
