@@ -9,12 +9,15 @@ from threading import Thread
 import browser
 import nbformat
 import pytest
+from scipy.stats import wilcoxon
 
 from cocola_lib.workshop import site
+from cocola_lib.workshop.pages import conf
 from cocola_lib.workshop.reference import FOLDER
 
 README = Path("README.md")
 NOTEBOOK = "00_start_here.ipynb"
+UNDOCUMENTED = ("cocola_lib/workshop/site.py", "cocola_lib/data/miniatures/singer.py")  # on no page of the library
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -33,7 +36,7 @@ class Quiet(SimpleHTTPRequestHandler):
         ("../README.md#results", Path("notebooks/00_start_here.ipynb"), "../index.md#results"),
         ("../cocola_lib/sampling.py", Path("notebooks/00_start_here.ipynb"), "#cocola_lib.sampling"),
         ("cocola_lib/data/stems.py", README, "#cocola_lib.data.stems"),
-        ("cocola_lib/workshop/site.py", README, f"{site._repository()}/blob/main/cocola_lib/workshop/site.py"),
+        *((file, README, f"{site._repository()}/blob/main/{file}") for file in UNDOCUMENTED),
         ("notebooks/solutions", README, f"{site._repository()}/tree/main/notebooks/solutions"),
         ("LICENSE", README, "LICENSE"),
         ("#results", README, "#results"),
@@ -63,6 +66,11 @@ def test_short_tables_are_shown_and_every_table_is_a_file(tmp_path):
     page = site.tables(sorted(tmp_path.glob("*.csv")))
     assert "| 1.23 |" in page and "nan" not in page
     assert "[03_long.csv](tables/03_long.csv), 41 rows" in page
+
+
+def test_functions_that_a_module_imports_of_other_packages_are_not_looked_at():
+    skipped = [conf.imported(None, "module", "x", member, False, None) for member in (wilcoxon, site.build, site.CORE)]
+    assert skipped == [True, False, False]
 
 
 @pytest.fixture(scope="module")

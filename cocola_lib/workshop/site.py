@@ -115,9 +115,8 @@ def linked(text: str, page: Path, sources: Path) -> str:
 
 def _documented(file: Path) -> str | None:
     """The name of a module that has a place on the pages of the library."""
-    parts = file.with_suffix("").parts
-    known = parts[0] == "cocola_lib" and parts[1] in (*CORE, *ROOMS)
-    return ".".join(part for part in parts if part != "__init__") if known and (REPO / file).is_file() else None
+    name = ".".join(part for part in file.with_suffix("").parts if part != "__init__")
+    return name if any(name in modules(room) for room in ("core", *ROOMS)) else None
 
 
 def _repository() -> str:
@@ -159,16 +158,19 @@ def tables(paths: list[Path]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def modules(room: str) -> list[str]:
+    """The modules that the page of a room, or of the core, documents."""
+    if room == "core":
+        return [f"cocola_lib.{name}" for name in CORE]
+    inner = sorted(path.stem for path in (REPO / "cocola_lib" / room).glob("*.py") if not path.stem.startswith("__"))
+    return [f"cocola_lib.{room}", *(f"cocola_lib.{room}.{name}" for name in inner)]
+
+
 def api(room: str) -> str:
     """The page of a room, or of the core: what the docstrings of its modules say, in reStructuredText."""
-    if room == "core":
-        title, modules = "The core", [f"cocola_lib.{name}" for name in CORE]
-    else:
-        folder = REPO / "cocola_lib" / room
-        inner = sorted(path.stem for path in folder.glob("*.py") if path.stem not in ("__init__", "__main__"))
-        title, modules = room.capitalize(), [f"cocola_lib.{room}", *(f"cocola_lib.{room}.{name}" for name in inner)]
+    title = "The core" if room == "core" else room.capitalize()
     blocks = [f"{title}\n{'=' * len(title)}\n"]
-    for name in modules:
+    for name in modules(room):
         blocks.append(f"{name}\n{'-' * len(name)}\n\n.. automodule:: {name}\n   :members:\n")
     return "\n".join(blocks)
 

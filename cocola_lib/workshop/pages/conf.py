@@ -1,5 +1,6 @@
 """Sphinx reads this for `make site`; `cocola_lib.workshop.site` lays the pages out."""
 
+import inspect
 import re
 import tomllib
 
@@ -64,6 +65,12 @@ def as_restructured_text(app, what, name, obj, options, lines):
     lines[:] = text
 
 
+def imported(app, what, name, obj, skip, options):
+    """Functions of other packages have no place here, and Sphinx stumbles over the arguments of some of SciPy's."""
+    ours = not inspect.isroutine(obj) or (obj.__module__ or "").startswith("cocola_lib")
+    return skip if ours else True
+
+
 def inline_math(self, node):
     """MathML, which browsers draw by themselves: no script, no fonts, no other server."""
     self.body.append(tex2mathml(node.astext()))
@@ -79,4 +86,5 @@ def block_of_math(self, node):
 def setup(app):
     """Docstrings are prepared before napoleon reads arguments and results from them."""
     app.add_html_math_renderer("mathml", (inline_math, None), (block_of_math, None))
+    app.connect("autodoc-skip-member", imported)
     app.connect("autodoc-process-docstring", as_restructured_text, priority=400)
