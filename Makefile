@@ -30,7 +30,7 @@ lab: .venv/installed
 	@mkdir -p outputs/lab
 	@test -d outputs/lab/notebooks || cp -R notebooks outputs/lab/notebooks
 	@ln -sfn ../../cocola_lib outputs/lab/cocola_lib # links of the notebooks lead to the source
-	$(BIN)/jupyter lab --notebook-dir=outputs/lab notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --notebook-dir=outputs/lab outputs/lab/notebooks/00_start_here.ipynb
 
 site: .venv/installed
 	$(BIN)/python -m cocola_lib.workshop.site build/site

@@ -4,17 +4,22 @@ import ast
 import importlib.util
 import json
 import re
+import secrets
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
+import browser
 import nbformat
 import pytest
 import typer
 import yaml
 
 import cocola_lib
+from cocola_lib import files
 from cocola_lib.__main__ import UsageProblem
 from cocola_lib.cli.app import app as cocola
 from cocola_lib.files import REPO
@@ -48,6 +53,20 @@ def test_make_targets_that_the_readme_names_exist():
     makefile = (REPO / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"`make (\w+)", README)) | {"run", "test"}:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_make_lab_opens_a_copy_of_the_first_notebook(tmp_path, tmp_path_factory):
+    shutil.copy(REPO / "Makefile", tmp_path)
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(REPO / "notebooks" / "00_start_here.ipynb", tmp_path / "notebooks")
+    jupyter, port, token = browser.own_jupyter(tmp_path_factory), browser.free_port(), secrets.token_hex(16)
+    options = {"port": port, "port_retries": 0, "ip": "127.0.0.1", "allow_root": True, "open_browser": False}
+    config = {"ServerApp": options, "IdentityProvider": {"token": token}}
+    files.write_json(Path(jupyter["JUPYTER_CONFIG_DIR"]) / "jupyter_server_config.json", config)
+    command = ["make", "-C", tmp_path, "-o", ".venv/installed", "lab", f"BIN={Path(sys.executable).parent}"]
+    first = f"http://127.0.0.1:{port}/api/contents/notebooks/00_start_here.ipynb?content=0&token={token}"
+    with browser.serve(command, first, jupyter):  # it ends, and does not answer, where it cannot open the notebook
+        assert (tmp_path / "outputs" / "lab" / "notebooks" / "00_start_here.ipynb").exists()
 
 
 def test_links_in_the_table_of_equations_lead_to_the_file_that_defines_the_name():
