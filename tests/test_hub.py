@@ -20,7 +20,7 @@ def asked(monkeypatch):
         calls.append((name, revision, sorted(allow_patterns)))
         return str(BUNDLED)
 
-    monkeypatch.setattr(hub, "snapshot_download", download)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     return calls
 
 
@@ -42,7 +42,7 @@ def test_what_is_nowhere_is_said_in_one_line(tmp_path, monkeypatch):
     def unreachable(*arguments, **options):
         raise LocalEntryNotFoundError("no connection\nand a long story")
 
-    monkeypatch.setattr(hub, "snapshot_download", unreachable)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"^owner/model: no such folder here, .*\(no connection\)$"):
         Scorer.from_pretrained("owner/model")

@@ -3,9 +3,6 @@
 import re
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
 from cocola_lib.models.formats import CONFIG, WEIGHTS, locate
 
 NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w.-]+))?")  # owner/model, or owner/model@revision
@@ -23,6 +20,9 @@ def fetch(name: str | Path) -> Path:
     path = locate(name)
     if path.exists() or not (found := NAME.fullmatch(str(name))):
         return path
+    from huggingface_hub import snapshot_download  # half a second, for this door only
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
     try:
         return Path(snapshot_download(found[1], revision=found[2], allow_patterns=[CONFIG, WEIGHTS]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError) as error:
