@@ -87,7 +87,7 @@ def ask(url, method="GET"):
         with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=60) as answer:
             return answer.status, answer.read().decode(errors="replace")
     except urllib.error.HTTPError as error:
-        return error.code, ""
+        return error.code, error.read().decode(errors="replace")
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,13 @@ def ask(url, method="GET"):
         *("voila/files/study.json", "voila/files/Listening%20test.ipynb", "voila/tree/", "voila/render/x.ipynb"),
         *("voila/static/../../../../etc/passwd", "voila/templates/lab/static/../../../../../etc/passwd"),
         *("api/contents", "api/kernels", "api/kernelspecs", "api/sessions", "api/terminals", "api/me", "api"),
+        *("voila/labextensions/../../etc/passwd", "voila/labextensions/x", "voila/api/themes/../../../etc/passwd"),
         *("lab", "tree", "terminals/1", "nbconvert/html/x.ipynb", "login", "logout", "voila/api/contents/"),
     ],
 )  # fmt: skip
 def test_no_file_no_notebook_no_terminal_and_no_list_of_kernels_is_served(address, path):
-    assert ask(f"{address}/{path}")[0] in (403, 404, 405)
+    status, said = ask(f"{address}/{path}")
+    assert status in (403, 404, 405) and f"<title>{status}" in said  # an answer, not a handler that has failed
 
 
 def test_no_code_runs_and_no_kernel_ends_for_a_listener(address, study, tmp_path):

@@ -18,7 +18,7 @@ from jupyter_server.services.kernels.connection.base import deserialize_msg_from
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server.services.kernels.handlers import KernelHandler
 from jupyter_server.utils import url_path_join
-from tornado.web import HTTPError
+from tornado.web import HTTPError, RequestHandler
 from traitlets.config import Config
 from voila.app import Voila
 from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
@@ -88,6 +88,11 @@ class Assets(TemplateStaticFileHandler):
         return super().parse_url_path(url_path)
 
 
+def in_a_line(handler: type[RequestHandler]) -> type[RequestHandler]:
+    """A handler whose errors are one line; Jupyter's page for them fails in voila, with a traceback on the console."""
+    return type(handler.__name__, (handler,), {"write_error": RequestHandler.write_error})
+
+
 class Server(Voila):
     """Voila with one page, and with the handlers that this page needs."""
 
@@ -100,7 +105,7 @@ class Server(Voila):
             elif handler is TornadoVoilaHandler:
                 handlers.append((url_path_join(self.server_url, "/"), handler, *options))
             elif handler in needed or "/voila/labextensions/" in pattern or "/voila/api/themes/" in pattern:
-                handlers.append((pattern, handler, *options))
+                handlers.append((pattern, in_a_line(handler), *options))
         return handlers
 
 
