@@ -97,6 +97,7 @@ def test_players_play_formulas_show_links_lead_somewhere_and_no_other_server_is_
     page.on("request", lambda request: asked.append(request.url))
     page.on("response", lambda response: broken.append(response.url) if response.status >= 400 else None)
     page.on("pageerror", lambda error: broken.append(str(error)))
+    page.on("console", lambda said: broken.append(said.text) if "theme mode" in said.text else None)
     for name in ("notebooks/00_start_here.html", "api/core.html", "tables.html", "index.html"):
         page.goto(url + name)
         links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href.split('#')[0].split('?')[0])")
@@ -106,6 +107,13 @@ def test_players_play_formulas_show_links_lead_somewhere_and_no_other_server_is_
     page.eval_on_selector("audio", "player => player.play()")
     page.wait_for_function("document.querySelector('audio').currentTime > 0.2")
     assert page.locator("math").first.bounding_box()["width"] > 10
+    sheet, figure = page.locator(".text_html p").first, page.locator(".text_html:has([data-dark]) ~ img").first
+    assert figure.evaluate("image => getComputedStyle(image).content") == "normal"
+    page.emulate_media(color_scheme="dark")
+    page.reload()
+    assert figure.evaluate("image => getComputedStyle(image).content").startswith('url("data:image/png')
+    for shown in (figure, sheet.locator("xpath=..")):
+        assert shown.evaluate("it => getComputedStyle(it).backgroundColor") == "rgba(0, 0, 0, 0)"
     page.goto(url + "api/core.html")
     assert page.locator("#cocola_lib\\.scoring\\.Scorer").count() == 1
     browser.SCREENSHOTS.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ import nbformat
 import pandas as pd
 
 from cocola_lib.files import REPO, whole_folder, write_text
+from cocola_lib.notebook.plots.dark import PLACE
 from cocola_lib.workshop.reference import FOLDER, REFERENCE
 
 PAGES = [Path(name) for name in ("CONTRIBUTING.md", "CHANGELOG.md", "cocola_lib/accompaniment/folder_protocol.md")]
@@ -27,6 +28,8 @@ MOVED = {Path("README.md"): Path("index.md"), REFERENCE: Path("tables.md")}  # f
 CORE = ("sampling", "features", "encoder", "masking", "loss", "evaluation", "clips", "scoring", "files")
 ROOMS = ("data", "models", "training", "classification", "accompaniment", "hearing", "listening")
 WIDGET = "application/vnd.jupyter.widget-view+json"
+DARK = 'html[data-theme="dark"] .text_html:has([data-dark="{}"]) ~ img'  # where a page shows a figure's dark picture
+DARK_OF_A_LAB = re.compile(re.escape(PLACE.format("NAME")).replace("NAME", r"(\w+)"))
 MOST_ROWS = 40  # of a table that is shown; a longer one is a file to download
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
 
@@ -125,7 +128,10 @@ def _repository() -> str:
 
 
 def shown(notebook: nbformat.NotebookNode, page: Path, sources: Path) -> nbformat.NotebookNode:
-    """An executed notebook as its page shows it: links followed, widgets as their text, papermill's cell left out."""
+    """An executed notebook as its page shows it.
+
+    Links are followed, widgets are text, papermill's cell is left out, and figures are dark where the page is.
+    """
     notebook.metadata.pop("widgets", None)
     notebook.cells = [c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
     for cell in notebook.cells:
@@ -136,6 +142,8 @@ def shown(notebook: nbformat.NotebookNode, page: Path, sources: Path) -> nbforma
             data.pop(WIDGET, None)
             if "text/markdown" in data:
                 data["text/markdown"] = linked(data["text/markdown"], page, sources)
+            if "text/html" in data:
+                data["text/html"] = DARK_OF_A_LAB.sub(lambda found: DARK.format(found[1]), data["text/html"])
     return notebook
 
 

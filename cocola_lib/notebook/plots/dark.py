@@ -13,25 +13,30 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 INK, FAINT = "0.9", "0.35"
+PLACE = (
+    '[data-jp-theme-light="false"] .jp-OutputArea-child:has([data-dark="{}"]) '
+    "~ .jp-OutputArea-child .jp-RenderedImage img"
+)
 
 
-def in_the_dark(figure: Figure, name: str) -> HTML:
-    """The style that shows a figure in light ink where JupyterLab is dark; shown in the cell of the figure.
+def in_the_dark(figure: Figure, name: str, box: Bbox | str = "tight") -> HTML:
+    """The style that shows a figure in light ink where JupyterLab is dark; shown in the cell, before the figure.
 
     Args:
         figure: as it is shown; left as it was.
         name: unique in the notebook.
+        box: the part of it that is shown, in inches.
     """
     buffer, small = io.BytesIO(), io.BytesIO()
     with _light_ink(figure):
-        figure.savefig(buffer, format="png", dpi="figure", bbox_inches="tight", transparent=True)
+        figure.savefig(buffer, format="png", dpi="figure", bbox_inches=box, transparent=True)
     Image.open(buffer).quantize(128, method=Image.Quantize.FASTOCTREE).save(small, format="PNG", optimize=True)
-    place = '[data-jp-theme-light="false"] .jp-OutputArea-child:has([data-dark="{}"]) ~ .jp-OutputArea-child'
     data = base64.b64encode(small.getvalue()).decode("ascii")
-    style = f"{place.format(name)} .jp-RenderedImage img {{ content: url(data:image/png;base64,{data}); }}"
+    style = f"{PLACE.format(name)} {{ content: url(data:image/png;base64,{data}); }}"
     return HTML(f'<div data-dark="{name}"><style>{style}</style></div>')
 
 

@@ -42,6 +42,8 @@ html_math_renderer = "mathml"
 html_copy_source = False
 html_theme = "sphinx_book_theme"
 html_title = "COCOLA"
+html_static_path, html_css_files = ["static"], ["pages.css"]
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_theme_options = {
     "repository_url": PROJECT["urls"]["Repository"],
     "path_to_docs": "",
