@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from cocola_lib.notebook import plots
+from cocola_lib.notebook import plots, runs
 from cocola_lib.notebook.plots.dark import in_the_dark
 
 
@@ -40,3 +40,18 @@ def test_the_dark_copy_has_light_words_on_nothing_and_the_same_data():
     inked = dark[..., 3] > 128
     assert light[words].min() < 60 and dark[words][inked[words]][:, :3].max() > 200
     assert dark[on_image][inked[on_image]][:, :3].min() < 60, "what is written on the image is not black any more"
+
+
+def test_a_cell_shows_the_picture_that_is_kept_once_after_its_dark_copy(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(runs, "get_ipython", object)
+    monkeypatch.setattr(runs, "display", lambda *what: shown.extend(what))
+    figure, ax = plt.subplots(layout="constrained")
+    ax.set_ylabel("a label")
+    laid_out = figure.get_layout_engine()
+    runs.Run(tmp_path, "00").figure(figure, "a_figure")
+    style, picture = shown
+    kept = (tmp_path / "figures" / "a_figure.png").read_bytes()
+    assert picture.data == kept and "a_figure" in style.data
+    assert not plt.fignum_exists(figure.number), "the notebook draws it once more"
+    assert figure.get_layout_engine() is laid_out and drawn(figure) == kept

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 from IPython import get_ipython
-from IPython.display import display
+from IPython.display import Image, display
+from matplotlib import pyplot as plt
 
 from cocola_lib.files import read_csv, read_json, whole, write_csv, write_json, write_text
+from cocola_lib.notebook import plots
 from cocola_lib.notebook.plots.dark import in_the_dark
 
 
@@ -26,11 +28,12 @@ class Run:
         self.dir, self.notebook = Path(run_dir), notebook
 
     def figure(self, figure, name: str) -> None:
-        """Save a figure as `figures/<name>.png`; the notebook shows it itself, and in a dark theme its dark copy."""
-        with whole(self.dir / "figures" / f"{name}.png") as path:
-            figure.savefig(path, format="png", dpi=110, bbox_inches="tight")
-        if get_ipython() is not None:
-            display(in_the_dark(figure, name))
+        """Save a figure as `figures/<name>.png`, and show that picture; in a dark theme, its dark copy."""
+        with plots.laid_out(figure) as box, whole(self.dir / "figures" / f"{name}.png") as path:
+            figure.savefig(path, format="png", dpi="figure", bbox_inches=box)
+            if get_ipython() is not None:
+                display(in_the_dark(figure, name, box), Image(path.read_bytes()))
+                plt.close(figure)  # or the notebook would draw it once more
 
     def table(self, frame: pd.DataFrame, name: str) -> None:
         """Save a table as `tables/<name>.csv`."""

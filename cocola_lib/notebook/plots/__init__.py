@@ -3,12 +3,14 @@
 Hues keep their order everywhere and differ in lightness too, so that figures read in grey.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.transforms import Bbox
 
 from cocola_lib.data import activity
 from cocola_lib.data.audio import WINDOW_S
@@ -26,6 +28,22 @@ def use_theme() -> None:
     # a name with two dollar signs is no formula; nothing that is drawn here is one
     rc = {"figure.dpi": 100, "axes.titlelocation": "left", "text.parse_math": False}
     sns.set_theme(context="notebook", style="whitegrid", palette="colorblind", rc=rc)
+
+
+@contextmanager
+def laid_out(figure) -> Iterator[Bbox]:
+    """Lay a figure out once for all pictures of it that are made in the block, instead of for each.
+
+    Yields:
+        The part of it that is drawn on, in inches.
+    """
+    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    figure.set_layout_engine("none")
+    try:
+        yield figure.get_tightbbox().padded(0.1)
+    finally:
+        figure.set_layout_engine(engine)
 
 
 def save_png(figure, path: Path) -> Path:
