@@ -123,6 +123,8 @@ def test_the_audition_plays_what_it_is_labelled_with_and_switches_in_place(lab, 
             np.testing.assert_allclose(samples, wanted, atol=1e-4, err_msg=label)
         assert list(heard) == ["anchor", "accompaniment", "together"]
         assert not page.page.locator(".cocola-static").first.is_visible()  # one copy is enough
+        broad = player.evaluate("it => it.querySelector('caption').offsetWidth / it.offsetWidth")
+        assert broad > 0.95, "a long title wraps where the clips end, with the page empty beside it"
 
         page.page.evaluate(TAP)
         player.get_by_role("button", name="Play").click()
