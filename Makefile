@@ -18,7 +18,7 @@ run: .venv/installed
 test: .venv/installed
 	@$(MAKE) --no-print-directory --jobs 2 lint .venv/compiled
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 -m 'not browser'
-	$(BIN)/pytest -m browser # by themselves: they watch the clock of a real browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile -m browser # by themselves: they watch the clock
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -45,7 +45,8 @@ reference: .venv/installed
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than 3.11; try make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable ".[test]"
+	$(BIN)/pip install --quiet --upgrade pip # older ones take twice as long
+	$(BIN)/pip install --quiet --no-compile --editable ".[test]" # Python compiles what it imports, not all of 7 GB
 	@touch $@
 
 # what numba compiles and keeps, made once: two processes that compile it at the same time can spoil it
