@@ -36,7 +36,7 @@ class Profile:
         return replace(self.training, **{name: value for name, value in changes.items() if value is not None})
 
 
-_SMOKE = TrainSettings(k=12, n_steps=6, valid_every=3, n_valid_pairs=16)
+_SMOKE = TrainSettings(k=12, n_steps=4, valid_every=2, n_valid_pairs=16)
 _QUICK = TrainSettings(k=48, n_steps=72, valid_every=18)
 _FULL = TrainSettings(
     k=32, n_steps=500_000, valid_every=5_000, n_valid_pairs=1024, n_workers=8, masking="pair", start="paper"
@@ -44,7 +44,7 @@ _FULL = TrainSettings(
 PROFILES = {
     p.name: p
     for p in (
-        Profile("smoke", "tiny", "b0-time", n_test_pairs=24, small_pairs=24, training=_SMOKE, cell_minutes=20),
+        Profile("smoke", "tiny", "b0-time", n_test_pairs=12, small_pairs=24, training=_SMOKE, cell_minutes=20),
         Profile("quick", "small", "b0-time", n_test_pairs=128, small_pairs=480, training=_QUICK, cell_minutes=120),
         Profile("full", "large", "hps-all", n_test_pairs=2048, small_pairs=9600, training=_FULL, cell_minutes=20_160),
     )
