@@ -44,3 +44,9 @@ def test_shortcuts_are_looked_for_in_large_data_sets_only_and_twice(tmp_path):
     assert set(found["pairs"][1].split(" with ")) < set(sampler.tracks[0].stem_names)
     assert found["accuracy"].between(found["low"], found["high"]).all()
     assert shortcuts.check_datasets(WindowSampler(sampler.tracks[:9]), n_pairs=20).empty
+
+
+def test_defects_are_counted_in_words_that_fit_their_number():
+    columns = ["lengths differ by (s)", "stems that never sound", "clipped samples"]
+    told = opening.what_defects(pd.DataFrame([(0.0, 1, 0), (0.5, 0, 9)], columns=columns)).text
+    assert "1 of 2 tracks; 1 stem never sounds; 1 track has clipped samples." in told

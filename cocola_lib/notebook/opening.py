@@ -8,7 +8,7 @@ import pandas as pd
 from cocola_lib.data.audio import WINDOW_S
 from cocola_lib.data.stems import Track
 from cocola_lib.features import MODE_LABELS
-from cocola_lib.notebook.sentences import percent
+from cocola_lib.notebook.sentences import counted, percent
 from cocola_lib.notebook.shown import Text
 from cocola_lib.sampling import PairSpec
 
@@ -92,11 +92,11 @@ def who_made_it(tracks: Sequence[Track]) -> Text:
 
 def what_defects(found: pd.DataFrame) -> Text:
     """The defects of all tracks in a sentence: one row per track, from `data.defects.find_defects`."""
+    silent = counted(int(found["stems that never sound"].sum()), "stem never sounds", "stems never sound")
+    clipped = counted(int((found["clipped samples"] > 0).sum()), "track has", "tracks have")
     return Text(
         f"The lengths of the stems differ by more than {UNEQUAL_S} s in "
-        f"**{(found['lengths differ by (s)'] > UNEQUAL_S).sum()}** of "
-        f"{len(found)} tracks; **{found['stems that never sound'].sum()}** stems never sound; "
-        f"**{(found['clipped samples'] > 0).sum()}** tracks have clipped samples."
+        f"{(found['lengths differ by (s)'] > UNEQUAL_S).sum()} of {counted(len(found), 'track')}; {silent}; {clipped} clipped samples."
     )
 
 

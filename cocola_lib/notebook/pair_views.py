@@ -33,7 +33,7 @@ def read_scores(scorer: Scorer, anchor: np.ndarray, accompaniment: np.ndarray) -
         rows.append(row)
     note = "This scorer is not calibrated: all that can be said is that higher means more coherent."
     if calibration:
-        note = f"Measured on true and random pairs of {calibration.dataset}; a coherent pair beats most random ones."
+        note = f"Measured on true and random pairs ({calibration.dataset}); a coherent pair beats most random ones."
     return Table(pd.DataFrame(rows))._repr_html_() + f"<p>{html.escape(note)}</p>"
 
 
