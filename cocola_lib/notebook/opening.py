@@ -92,11 +92,12 @@ def who_made_it(tracks: Sequence[Track]) -> Text:
 
 def what_defects(found: pd.DataFrame) -> Text:
     """The defects of all tracks in a sentence: one row per track, from `data.defects.find_defects`."""
+    unequal = int((found["lengths differ by (s)"] > UNEQUAL_S).sum())
     silent = counted(int(found["stems that never sound"].sum()), "stem never sounds", "stems never sound")
     clipped = counted(int((found["clipped samples"] > 0).sum()), "track has", "tracks have")
     return Text(
-        f"The lengths of the stems differ by more than {UNEQUAL_S} s in "
-        f"{(found['lengths differ by (s)'] > UNEQUAL_S).sum()} of {counted(len(found), 'track')}; {silent}; {clipped} clipped samples."
+        f"The lengths of the stems differ by more than {UNEQUAL_S} s in {unequal} of {counted(len(found), 'track')}; "
+        f"{silent}; {clipped} clipped samples."
     )
 
 
