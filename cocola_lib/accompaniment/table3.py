@@ -128,7 +128,7 @@ def frechet_table(
             known = _by_definition(metric, system)
             interval = frechet.jackknife(values[0], values[1:]) if known is None else (np.nan, np.nan)
             low, high = np.clip(interval, *_range(metric))
-            note = f"FAD-{name}: {'; '.join(notes)}" * bool(notes) if known is None else "by definition"
+            note = f"FAD {name}: {'; '.join(notes)}" * bool(notes) if known is None else "by definition"
             value, better = values[0] if known is None else known, "higher" if metric.startswith("APA") else "lower"
             rows.append((system, metric, value, low, high, whole.n, better, note))
         if system != TRUTH and not alone:
