@@ -1,12 +1,12 @@
 """`python -m cocola_lib`, and the console script `cocola`: runs the command line, one line per error."""
 
-import re
 import sys
 import warnings
 
 import typer
 
 from cocola_lib.cli.app import app
+from cocola_lib.data.names import one_line
 from cocola_lib.extras import ExtraMissing
 
 # The common base of the command line's usage errors; where it lives differs between Typer releases.
@@ -20,7 +20,7 @@ def main(arguments=None):
         arguments: list of strings; None takes those of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    warnings.formatwarning = lambda message, *_, **__: f"{_one_line(message)}\n"  # without a line of our source
+    warnings.formatwarning = lambda message, *_, **__: f"{one_line(message)}\n"  # without a line of our source
     for stream in (sys.stdout, sys.stderr):  # a name that a console's alphabet lacks costs no score
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -38,13 +38,8 @@ def main(arguments=None):
 
 def _fail(message):
     """Say what is wrong in one line."""
-    print(f"error: {_one_line(message)}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     return 2
-
-
-def _one_line(message):
-    """A text as one line that moves no cursor: a file's name may hold anything."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", " ".join(str(message).split()))
 
 
 if __name__ == "__main__":

@@ -180,8 +180,16 @@ def write_json(path: Path | str, value: Any, indent: int | None = 2) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    """Read a JSON file in UTF-8."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file in UTF-8; errors as `parse_json`, and as a file has them."""
+    return parse_json(Path(path).read_text(encoding="utf-8"))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON; a ValueError is raised for what is none, and for brackets nested deeper than Python follows."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def write_csv(path: Path | str, frame: "pd.DataFrame") -> None:

@@ -275,7 +275,7 @@ def bad_inputs(data, model):
         (("--pairs", data / "folder.csv", *good), "folder.csv: not a CSV file"),
         ((*pairs, "--out", data / "s.xlsx", *good), "written as .csv or .json"),
         ((*pairs, "--out", data / "folder.csv", *good), "is a directory"),
-        ((*pairs, "--out", data / "mine.csv", *good), "exists and holds no scores"),
+        ((*pairs, "--out", data / "mine.csv", *good), "exists and is no result of this command"),
         ((*pairs, "--out", data / "mine.json", *good), "holds no table"),
         ((*pairs, "--out", data / "pairs.csv", *good), "is the table of pairs itself"),
         (("--conditioning", data / "a", "--accompaniment", data / "other", *good), "no file name in common"),

@@ -147,3 +147,25 @@ def test_what_is_wrong_with_a_layout_is_said_in_one_line(tree, tmp_path):
         (root / f"stemgen/00001/output.{suffix}").unlink()
     with pytest.raises(FileNotFoundError, match=r"1 of 3 outputs are not there.*00001.output\.flac"):
         read_folder(root)
+
+
+def test_half_a_tree_is_said_and_not_judged_as_if_it_were_whole(tree, tmp_path):
+    shutil.copytree(tree, tmp_path / "no answer")
+    (tmp_path / "no answer/00001/stemgen/pred.wav").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1 of 3 outputs are not there, .*00001/stemgen/pred\.wav"):
+        read_folder(tmp_path / "no answer")
+    assert read_folder(tmp_path / "no answer", "drop")["id"].tolist() == ["00000", "00002"]
+    (tree / "00001/input_audio.wav").unlink()
+    with pytest.raises(FileNotFoundError, match=r"answer 2: conditioning .*00001/input_audio\.wav: no such file"):
+        read_folder(tree, "drop")
+    root = as_examples(stream_music_gen(tmp_path / "again"), tmp_path / "examples")
+    (root / "stemgen/00001/context.wav").unlink()
+    with pytest.raises(FileNotFoundError, match=r"conditioning .*00001/context\.flac: no such file"):
+        read_folder(root)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"target_inst_id": true}', '{"target_inst_id": NaN}', ""])
+def test_metadata_that_are_none_are_one_line(tree, text):
+    (tree / "00000/metadata.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"00000/metadata\.json: (no JSON object|target_inst_id is)"):
+        read_folder(tree)

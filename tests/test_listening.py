@@ -672,3 +672,91 @@ def test_notebook_07_reads_the_exported_table_and_finds_its_audio_and_scores_it(
             given_part, added = (audio.read(study.folder / row[part]) for part in ("conditioning", "output"))
             expected = float(given_part @ given_part) - float(added @ added)
             assert scores[str(row["item"]), row["system"]] == pytest.approx(expected)
+
+
+BROKEN = {
+    "deep": lambda study: "[" * 100_000,
+    "text for a number": lambda study: study | {"settings": study["settings"] | {"pages": "8"}},
+    "no stimuli": lambda study: study | {"stimuli": []},
+    "a stimulus less": lambda study: study | {"stimuli": study["stimuli"][1:]},
+    "a stimulus twice": lambda study: study | {"stimuli": study["stimuli"] + study["stimuli"][:1]},
+    "another system": lambda study: study | {"systems": ["x"]},
+    "a file elsewhere": lambda study: study | {"stimuli": [s | {"mix": "../../secret"} for s in study["stimuli"]]},
+    "text for beeps": lambda study: study | {"stimuli": [s | {"expected": "two"} for s in study["stimuli"]]},
+}
+
+
+@pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
+def test_a_study_edited_by_hand_is_refused_before_it_is_served(capsys, prepared, tmp_path, change):
+    content = change(json.loads((prepared.folder / "study.json").read_text(encoding="utf-8")))
+    text = content if isinstance(content, str) else json.dumps(content)
+    (tmp_path / "study.json").write_text(text, encoding="utf-8")
+    code, _, err = command(capsys, "serve", tmp_path, "--port", free_port())
+    assert code == 2 and err.count("\n") == 1 and "study.json: not a study of" in err
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_a_study_whose_sounds_are_gone_is_not_served(capsys, prepared, tmp_path):
+    (tmp_path / "study.json").write_bytes((prepared.folder / "study.json").read_bytes())
+    code, _, err = command(capsys, "serve", tmp_path, "--port", free_port())
+    assert code == 2 and err.count("\n") == 1 and "-mix.flac: missing or empty" in err
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("DROP TABLE heard", "no column heard.covered_s"),
+        ("ALTER TABLE answers RENAME COLUMN rating TO stars", "no column answers.rating"),
+        ("DELETE FROM study", "holds answers to another study"),
+        ("UPDATE answers SET rating = 'abc'", "ann rated .* abc, which the test has not"),
+        ("UPDATE answers SET rating = 77", "ann rated .* 77, which the test has not"),
+    ],
+)
+def test_answers_that_something_else_has_changed_are_one_line(prepared, store, statement, says):
+    take(Session(prepared, store), "ann", lambda clip: 1)
+    store.close()
+    with sqlite3.connect(store.path, isolation_level=None) as db:
+        db.execute(statement)
+    db.close()
+    with pytest.raises(ValueError, match=f"answers.sqlite: .*{says}"):
+        results.ratings(Store(prepared, store.path))
+
+
+def test_a_study_is_made_in_no_folder_of_something_else_and_over_no_answers(data, tmp_path):
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/manifest.csv").write_text("id\n1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="outputs: holds something else, such as manifest.csv; choose a new folder"):
+        small_study(tmp_path / "outputs", data)
+    assert (tmp_path / "outputs/manifest.csv").read_text(encoding="utf-8") == "id\n1\n"
+    study = small_study(tmp_path / "study", data)
+    Store(study).join("ann")
+    (study.folder / "study.json").unlink()
+    sound = (study.folder / "audio/s0000-mix.flac").stat().st_mtime_ns
+    with pytest.raises(ValueError, match="holds answers, and no study.json: put it back"):
+        small_study(study.folder, data, seed=1)
+    assert (study.folder / "audio/s0000-mix.flac").stat().st_mtime_ns == sound
+    with pytest.raises(OSError, match=r"study\.json: cannot be written"):
+        small_study(study.folder / "README.txt", data)
+
+
+def test_an_export_replaces_ratings_and_nothing_else(prepared, store, tmp_path):
+    take(Session(prepared, store), "ann", lambda clip: 1)
+    (tmp_path / "mine.csv").write_text("name,born\nann,1990\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="mine.csv: exists and is no result of this command"):
+        results.export(store, tmp_path / "mine.csv")
+    with pytest.raises(ValueError, match="answers.sqlite: ratings are written as .csv"):
+        results.export(store, store.path)
+    for _ in range(2):
+        results.export(store, tmp_path / "ratings.csv")
+
+
+@pytest.mark.parametrize("name", ["(attention)", "(training)", "Random"])
+def test_a_system_is_not_called_like_a_row_of_the_test(name):
+    frame = pd.DataFrame({"id": ["1"], "system": [name], "reference": ["x"], "output": ["x"], "conditioning": ["x"]})
+    with pytest.raises(ValueError, match="makes a row of this name itself"):
+        stimuli.items_from_folder(frame, 1, 0, 5.0)

@@ -21,9 +21,11 @@ from cocola_lib.accompaniment.measure import Trial, score_answers, trial_from_fo
 from cocola_lib.accompaniment.methods import paragraph, published_rows
 from cocola_lib.accompaniment.protocols import EMBEDDERS, PROTOCOLS, Protocol, get_protocol
 from cocola_lib.accompaniment.systems import read_folders
+from cocola_lib.data.pair_files import check_result
 from cocola_lib.files import csv_of, write_json, write_text
 from cocola_lib.scoring import Scorer
 
+FILES = tuple(f"{name}.csv" for name in ("ranks", "agreement", "scores", "checks", "by_class", "paired"))
 BEAT_WEIGHTS = "beat-this"  # the name of the tracker's weights among those of embedders
 
 
@@ -107,6 +109,7 @@ def evaluate_folders(
         ValueError, FileNotFoundError: one line about a folder or a name.
     """
     plan, out = plan or Plan(), Path(out)
+    _check_place(out)
     frame = read_folders(folders, plan.missing)
     split = trials_from_folders if len(folders) == 1 else lambda *given: [trial_from_folders(*given)]
     trials = split(frame, plan.cut_s, plan.exact)
@@ -122,6 +125,15 @@ def evaluate_folders(
         [f"{name}: {note}" for name, part in found.items() for note in part.notes],
         "\n\n".join(part.methods for part in found.values()),
     )
+
+
+def _check_place(out: Path) -> None:
+    """Refuse a folder that cannot be written, or in which something else has the name of a result."""
+    check_result(out / "table.csv", ("system", "metric", "value"))
+    if not (out / "table.csv").exists():
+        for name in (*FILES, "methods.txt", "table.json"):
+            if (out / name).exists():
+                raise ValueError(f"{out / name}: exists and is no result of this command; choose another folder")
 
 
 def evaluate_trial(trial: Trial, out: Path, scorer: Scorer, plan: Plan, progress: Callable) -> Evaluation:
@@ -148,7 +160,8 @@ def evaluate_trial(trial: Trial, out: Path, scorer: Scorer, plan: Plan, progress
     scores = pd.concat(scores, ignore_index=True)
     table = pd.concat([table, comparisons.common_scale(scores, plan.seed)], ignore_index=True)
     beside = [f"{name}: the checkpoint {metric.hash}." for name, metric in others.items()]
-    notes = [*trial.notes, *beside, *musical.failures(scores), *items.remarks(checks)]
+    untracked = [f"{note}." for note in table["note"] if note.startswith(f"{musical.BEATS}:")][:1]
+    notes = [*trial.notes, *beside, *(untracked or musical.failures(scores)), *items.remarks(checks)]
     if not scorer.calibration:
         notes.append(f"COCOLA, calibrated: {scorer.checkpoint} is not; cocola calibrate --help says how.")
     if plan.embedders and table3.TRUTH not in trial.answers:

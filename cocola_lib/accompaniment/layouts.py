@@ -58,8 +58,10 @@ def content(path: str) -> str:
 
 def _stream_music_gen(folder):
     """The rows of a tree as stream-music-gen writes it; none where it is something else."""
-    rows = []
-    for item in sorted(file.parent for file in folder.glob("*/input_audio.wav")):
+    items = {file.parent for file in folder.glob("*/input_audio.wav")}
+    answers = [file.parent for file in folder.glob("*/*/pred.wav")] if items else []
+    systems, rows = sorted({answer.name for answer in answers} - {TRUTH_FOLDER}), []
+    for item in sorted(items.union(answer.parent for answer in answers)):  # half a tree: what is missing gets a row
         truth, conditioning = item / TRUTH_FOLDER / "pred.wav", item / "input_audio.wav"
         shared = {
             "id": item.name,
@@ -67,8 +69,7 @@ def _stream_music_gen(folder):
             "reference": str(truth) if truth.is_file() else "",
             "stem_class": _target(item / "metadata.json"),
         }
-        answers = sorted(file.parent.name for file in item.glob("*/pred.wav") if file.parent.name != TRUTH_FOLDER)
-        for system in answers:
+        for system in systems:
             named = folder.resolve().name if system == ONE_SYSTEM else system
             rows.append(shared | {"output": str(item / system / "pred.wav"), "system": named})
     return rows
@@ -84,7 +85,7 @@ def _target(path):
         raise ValueError(f"{path}: no JSON object with target_inst_id; correct it, or delete the file") from None
     if isinstance(target, str):
         return target.lower()
-    if not (isinstance(target, int) and 0 <= target < len(TARGETS)):
+    if type(target) is not int or not 0 <= target < len(TARGETS):
         raise ValueError(f"{path}: target_inst_id is {target!r}; expected 0 to {len(TARGETS) - 1}, or a name")
     return TARGETS[target]
 
@@ -97,10 +98,12 @@ def _examples(folder):
     for system in systems:
         for example in sorted(child for child in system.iterdir() if child.is_dir()):
             paths = {name: _side(example, side) for name, side in SIDES.items()}
-            if paths["conditioning"]:
+            if paths["conditioning"] or paths["output"]:
                 # demo pages reuse names such as "bass_1": the content makes them unique
-                where = f"{example.name}-{content(paths['conditioning'])[:8]}"
-                paths["output"] = paths["output"] or str(example / "output.flac")  # named where it is missed
+                heard = paths["conditioning"]
+                where = f"{example.name}-{content(heard)[:8]}" if heard else example.name
+                for name in ("conditioning", "output"):  # named where it is missed
+                    paths[name] = paths[name] or str(example / f"{SIDES[name]}.flac")
                 rows.append(paths | {"id": where, "stem_class": example.name.lower(), "system": system.resolve().name})
     return rows
 

@@ -122,6 +122,8 @@ def _shared_length(headers: dict, cut_s: float | None, exact: bool) -> tuple[flo
     """Seconds to which all clips are cut, and a sentence if that takes something away."""
     lengths = {clip: header.duration_s for clip, header in headers.items()}
     shortest, notes = min(lengths, key=lengths.get), []
+    if cut_s is not None and not audio.WINDOW_S - 0.01 <= cut_s < np.inf:
+        raise ValueError(f"cut_s is {cut_s:g} s; scores need {audio.WINDOW_S:g} s or more, up to the clips' length")
     if exact and cut_s is not None and lengths[shortest] < cut_s - TOLERANCE_S:
         raise ValueError(
             f"{shortest}: {lengths[shortest]:.2f} s; the protocol judges {cut_s:g} s: answer the whole "
@@ -131,6 +133,8 @@ def _shared_length(headers: dict, cut_s: float | None, exact: bool) -> tuple[flo
         cut_s = lengths[shortest]
         if max(lengths.values()) - cut_s > 0.01:
             notes.append(f"All clips are cut to {cut_s:.2f} s, the length of the shortest, {shortest}.")
+    elif short := sum(length < cut_s - TOLERANCE_S for length in lengths.values()):
+        notes.append(f"{short} of {len(lengths)} clips end before {cut_s:g} s, such as {shortest}: silence follows.")
     if cut_s < audio.WINDOW_S - 0.01:
         raise ValueError(f"{shortest}: {lengths[shortest]:.2f} s; scores need {audio.WINDOW_S:g} s or more")
     return cut_s, notes

@@ -16,6 +16,7 @@ Paths are relative to the folder. Further columns are carried along; `track` gro
 reads any number of them. How the systems of the paper produce outputs stands in `folder_protocol.md`.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from cocola_lib.accompaniment.loudness import to_level
 from cocola_lib.accompaniment.protocols import PROTOCOLS, Protocol
 from cocola_lib.data import audio
 from cocola_lib.data.activity import BLOCK_S
+from cocola_lib.data.names import printable
 from cocola_lib.data.pair_files import write_rows
 from cocola_lib.data.stems import Track
 from cocola_lib.files import whole_folder, write_text
@@ -189,8 +191,8 @@ def read_folder(folder: Path | str, missing: str = "error") -> pd.DataFrame:
     """
     folder = Path(folder)
     rows = _checked(folder)
-    kept = [row for row in rows if Path(row["output"]).is_file()]
-    absent = [row["output"] for row in rows if not Path(row["output"]).is_file()]
+    kept = [row for row in rows if os.path.isfile(row["output"])]
+    absent = [row["output"] for row in rows if not os.path.isfile(row["output"])]
     if absent and (missing == "error" or not kept):
         raise FileNotFoundError(
             f"{folder}: {len(absent)} of {len(rows)} outputs are not there, the first is {absent[0]}; write "
@@ -212,13 +214,16 @@ def _checked(folder: Path) -> list[dict[str, str]]:
         for name in ("id", "conditioning", "output", "system"):
             if not row[name]:
                 raise ValueError(f"{where} {line}: no {name}")
+        if not printable(row["system"]).isprintable():
+            raise ValueError(f"{where} {line}: system {row['system']!r} holds characters that cannot be shown")
         key = (row["system"], row["id"])
         if key in seen:
             raise ValueError(f"{where} {line}: {row['system']!r} answers {row['id']!r} twice (line {seen[key]})")
         seen[key] = line
         for name in SIDES:
-            row[name] = str(Path(row[name]).resolve()) if row[name] else ""
-            if row[name] and name != "output" and not Path(row[name]).is_file():
+            there = os.path.isfile(row[name])  # pathlib raises at a name that is too long, or has a NUL
+            row[name] = os.path.realpath(row[name]) if there else row[name]
+            if row[name] and name != "output" and not there:
                 raise FileNotFoundError(f"{where} {line}: {name} {row[name]}: no such file")
     return rows
 

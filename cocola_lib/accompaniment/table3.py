@@ -185,17 +185,16 @@ def agreement(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         a metric cannot score, as it is silent, ranks last there; a metric without any value is left out, and so are
         calibrated scores, FAD-infinity and differences.
     """
-    from scipy.stats import kendalltau, spearmanr
+    from scipy.stats import kendalltau
 
     table = table[~table["metric"].map(is_extra) & (table["system"] != TRUTH)]
     sign = table["better"].map({"higher": 1.0, "lower": -1.0})
     values = table.assign(value=sign * table["value"]).pivot(index="system", columns="metric", values="value")
     values = values.loc[list(dict.fromkeys(table["system"])), list(dict.fromkeys(table["metric"]))]
     ranks = values.dropna(axis=1, how="all").rank(ascending=False, na_option="bottom")
-    rows = []
+    rows, rho = [], ranks.corr("spearman")  # NaN, without a warning, where a metric gives all one rank
     for a, b in combinations(ranks, 2) if len(ranks) > 1 else ():
-        tau, rho = kendalltau(ranks[a], ranks[b]).statistic, spearmanr(ranks[a], ranks[b]).statistic
-        rows.append((a, b, tau, rho, len(ranks)))
+        rows.append((a, b, kendalltau(ranks[a], ranks[b]).statistic, rho.loc[a, b], len(ranks)))
     return ranks, pd.DataFrame(rows, columns=["metric", "with", "kendall", "spearman", "n"])
 
 

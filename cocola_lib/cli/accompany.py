@@ -33,7 +33,8 @@ class Asked:
         int | None, typer.Option(min=1, help="How many questions.", show_default="the protocol's; ours is 48")
     ] = None
     chunk_s: Annotated[
-        float | None, typer.Option(min=5.0, help="Length of a conditioning, s.", show_default="the protocol's; 10")
+        float | None,
+        typer.Option(min=5.0, max=3600, help="Length of a conditioning, s.", show_default="the protocol's; 10"),
     ] = None
     split: Annotated[
         str | None, typer.Option(help="train, valid, test, some of them by commas, or all.", show_default="test")

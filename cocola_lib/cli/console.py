@@ -3,6 +3,7 @@
 import math
 import sys
 
+from cocola_lib.data.names import one_line
 from cocola_lib.data.pair_files import csv_of_rows
 from cocola_lib.data.progress import bar
 from cocola_lib.features import MODES
@@ -13,7 +14,7 @@ HEADINGS = {"percentile": "beats random (%)"}  # columns that have another name 
 
 def show_score(score, names):
     """Print one `Score` as a table, a row per mode."""
-    print(f"{names[0]}\n{names[1]}")
+    print(*map(one_line, names), sep="\n")
     table = _table()
     calibrated = bool(score.odds)
     for name in ("mode", "score", "95 % interval", *(("beats random", "odds true : random") * calibrated)):
@@ -54,7 +55,7 @@ def show_rows(rows, modes):
             *(_number(row.get(mode, "")) for mode in modes),
             _percent(percentile),
             scored,
-            row["reason"],
+            one_line(row["reason"]),
         )
     _console().print(table)
 
@@ -69,7 +70,7 @@ def show_frame(frame):
         numeric = frame[name].dtype.kind in "if"
         table.add_column(HEADINGS.get(name, name.replace("_", " ")), justify="right" if numeric else "left")
     for row in frame.itertuples(index=False):
-        table.add_row(*(_number(cell) if isinstance(cell, float) else str(cell) for cell in row))
+        table.add_row(*(_number(cell) if isinstance(cell, float) else one_line(cell) for cell in row))
     _console().print(table)
 
 
@@ -81,7 +82,7 @@ def progress_bar(what, shown=True):
 def _console():
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False, emoji=False)  # names are not markup
 
 
 def _table():
@@ -100,10 +101,9 @@ def _percent(value):
 
 
 def _tail(path, width=40):
-    """The end of a long path, where file names differ; brackets are not markup."""
-    from rich.markup import escape
-
-    return escape(path if len(path) <= width else f"...{path[3 - width :]}")
+    """The end of a long path, where file names differ."""
+    path = one_line(path)
+    return path if len(path) <= width else f"...{path[3 - width :]}"
 
 
 def agreed(question="Go on?"):

@@ -42,7 +42,7 @@ class Numbers:
     ] = None
     n_anchors: Annotated[int, typer.Option("--anchors", min=0, help="Pages with a pair of hidden anchors.")] = 1
     n_attention: Annotated[int, typer.Option("--attention", min=0, max=4, help="Clips with beeps to count.")] = 2
-    seconds: Annotated[float, typer.Option(help="Length of a clip, s.")] = 5.0
+    seconds: Annotated[float, typer.Option(max=600, help="Length of a clip, s.")] = 5.0
     listen_s: Annotated[float, typer.Option(help="How much of a clip must be heard before it is rated, s.")] = 3.0
     scale_min: Annotated[int, typer.Option(min=0, max=1, help="0: ratings 0 to 4, as in the paper. 1: 1 to 5.")] = 0
 
@@ -83,7 +83,7 @@ def prepare(
 @app.command()
 def serve(
     study: Folder = None,
-    port: Annotated[int, typer.Option(help="Port of the local web server.")] = 8866,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the local web server.")] = 8866,
     ip: Annotated[
         str, typer.Option(help="127.0.0.1: this computer only. 0.0.0.0 lets the whole network in, unencrypted.")
     ] = "127.0.0.1",
@@ -110,6 +110,7 @@ def serve(
         typer.echo(f"{folder}: no study yet; making one from miniature data", err=True)
         library.from_data(folder, None, Settings(), (), "test")
     made = Study(folder)
+    made.check_sounds()
     Store(made).close()  # a damaged file of answers is found now, not by the first listener
     page = write_page(made)
     typer.echo(f"The test: http://{ip}:{port}/ (Ctrl+C ends it). Answers: {made.answers_path.resolve()}", err=True)
@@ -167,7 +168,7 @@ def _refuse_taken(ip: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just let go is free
         try:
-            probe.bind((ip, port))
+            probe.bind((ip or "no address", port))  # "" would be every address of this computer
         except OSError as error:
             raise ValueError(f"port {port} of {ip} cannot be used ({error.strerror}); choose another --port") from None
 

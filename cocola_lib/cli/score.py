@@ -145,7 +145,7 @@ def rank(
 
     pair_files.check_apart(out=out, index=index)
     if out is not None:
-        pair_files.check_suffix(out)
+        pair_files.check_result(out, ("rank", "name", "score"))
     if index is not None:
         check_writable(index)
     scorer = model.open()

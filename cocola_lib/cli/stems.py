@@ -44,12 +44,14 @@ def score_stems(
     """Score each stem against the others (see `STEMS_HELP`)."""
     from cocola_lib.accompaniment import stem_scores
     from cocola_lib.cli import console
-    from cocola_lib.data.pair_files import check_apart, check_suffix
+    from cocola_lib.data.pair_files import check_apart, check_result
     from cocola_lib.data.tracks import load_tracks
 
     check_apart(out=out, curves=curves)
-    for path in filter(None, (out, curves)):
-        check_suffix(path)
+    if out is not None:
+        check_result(out, ("track", "stem", "stem_class"))
+    if curves is not None:
+        check_result(curves, ("track", "stem", "start_s"), figure=True)
     tracks, scorer = load_tracks(folder), model.open()
     chosen = None if mode == "all" else mode
     rows, by_window = stem_scores.score_stems(scorer, tracks, hop_s, chosen, console.progress_bar("score"))
@@ -73,10 +75,10 @@ def matrix(
 ):
     """Score all against all (see `MATRIX_HELP`)."""
     from cocola_lib.accompaniment.stem_scores import all_against_all
-    from cocola_lib.data.pair_files import audio_files, check_suffix
+    from cocola_lib.data.pair_files import audio_files, check_result
 
     if out is not None:
-        check_suffix(out)
+        check_result(out, ("a", "b", "mode"), figure=True)
     sides = [[str(folder / name) for name in audio_files(folder)] for folder in (a, b)]
     table = all_against_all(model.open(), *sides, mode, hop_s)
     directions = ["both_ways"] if symmetric else ["a_to_b", "b_to_a"]

@@ -15,6 +15,11 @@ def printable(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def one_line(text: object) -> str:
+    """A text as one line that moves no cursor of a terminal: a file's name may hold anything."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", " ".join(str(text).split()))
+
+
 def inside(folder: Path, *names: str) -> Path:
     """A file below a folder, by names from its metadata.
 

@@ -54,7 +54,8 @@ def read_csv(path, required):
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a CSV file in UTF-8 ({error}); save it as CSV UTF-8") from None
     except (csv.Error, OSError) as error:
-        raise ValueError(f"{path}: not a CSV file that can be read ({error})") from None
+        reason = getattr(error, "strerror", error)
+        raise ValueError(f"{path}: not a CSV file that can be read ({reason})") from None
     missing = [name for name in required if name not in columns]
     if missing:
         found = ", ".join(columns) or "none"
@@ -117,14 +118,33 @@ def check_apart(**outputs):
         raise ValueError(f"{' and '.join(f'--{option}' for option in given)} name one file; give each its own")
 
 
+def check_result(out, columns, figure=False):
+    """Refuse an output that cannot be written, or whose name something else has: a result replaces a result only.
+
+    Args:
+        out: .csv or .json.
+        columns: by which an earlier result of the same kind is known; a file without content is nobody's.
+        figure: one is drawn beside the table, as .png.
+    Raises:
+        ValueError, OSError: one line, before any work is done.
+    """
+    out, lacking = check_suffix(out), None
+    if out.exists():
+        rows = read_rows(out) or [{}] * (out.stat().st_size > len("[]\n"))
+        lacking = out if rows and not set(columns) <= rows[0].keys() else None
+    elif figure and out.with_suffix(".png").exists():
+        lacking = out.with_suffix(".png")
+    if lacking:
+        raise ValueError(f"{lacking}: exists and is no result of this command; choose another name or delete it")
+    return out
+
+
 def check_out(out, pairs=None):
     """Refuse an output path that cannot be written, or that holds something else, before any work is done."""
     out = check_suffix(out)
     if pairs is not None and Path(pairs).exists() and out.exists() and out.samefile(pairs):
         raise ValueError(f"{out}: is the table of pairs itself; choose another name")
-    if out.exists() and not (rows := read_rows(out)) or out.exists() and "checkpoint" not in rows[0]:
-        raise ValueError(f"{out}: exists and holds no scores; choose another name or delete it")
-    return out
+    return check_result(out, ("checkpoint",))
 
 
 def read_rows(path):
@@ -134,7 +154,7 @@ def read_rows(path):
         if path.suffix.lower() == ".json":
             rows = read_json(path)
         else:
-            rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode(), newline="")))
+            rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
             rows = [{unguarded(key): unguarded(value) for key, value in row.items()} for row in rows]
     except (ValueError, csv.Error, OSError) as error:
         raise ValueError(f"{path}: exists and cannot be read ({error}); choose another name") from None

@@ -10,13 +10,14 @@
 """
 
 import hashlib
-import json
-from dataclasses import dataclass
+import re
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from cocola_lib.files import parse_json
 from cocola_lib.listening import design, stimuli
 
 FORMAT = "cocola-listening-1"
@@ -46,9 +47,13 @@ class Settings:
     scale_min: int = 0  # 0 rates 0 to 4 as in the paper, 1 rates 1 to 5
 
     def __post_init__(self):
+        for name, value in asdict(self).items():
+            whole_number = isinstance(value, int) and value >= 0 or name == "per_page" and value is None
+            if not (whole_number or name in ("seconds", "listen_s") and isinstance(value, float)):
+                raise ValueError(f"{name} is {value!r}; expected a number, 0 or more")
         if self.scale_min not in (0, 1):
             raise ValueError(f"scale_min is {self.scale_min}; use 0 (ratings 0 to 4) or 1 (ratings 1 to 5)")
-        if not 0 <= self.listen_s <= self.seconds:
+        if not 0 <= self.listen_s <= self.seconds < float("inf"):
             raise ValueError(f"listen_s is {self.listen_s} s; it must lie within a clip, 0 to {self.seconds:g} s")
         if not 0 <= self.n_attention <= len(stimuli.N_BEEPS):
             raise ValueError(f"n_attention is {self.n_attention}; use 0 to {len(stimuli.N_BEEPS)}")
@@ -60,6 +65,21 @@ class Settings:
     def enough(self, heard_s: float) -> bool:
         """Is a clip of which so much was heard (s) open to be rated? The browser counts in steps of 0.05 s."""
         return heard_s >= self.listen_s - 0.05
+
+
+def _stimuli(rows: list[dict], systems: list[str]) -> pd.DataFrame:
+    """The stimuli of a study.json, which may have been edited; ValueError, KeyError or TypeError where it is none."""
+    frame = pd.DataFrame(rows)
+    frame["expected"].astype("Int64")
+    for file in frame[["mix", "conditioning", "output"]].to_numpy().ravel():
+        if not re.fullmatch(r"(audio/[\w.-]+)?", file):
+            raise ValueError(f"{file!r} is no sound of a study")
+    if twice := frame["stimulus"][frame["stimulus"].duplicated()].tolist():
+        raise ValueError(f"stimulus {twice[0]} is there twice")
+    grid = frame[frame["system"].isin(systems)].pivot(index="item", columns="system", values="stimulus")
+    if grid.empty or grid[systems].isna().to_numpy().any():
+        raise ValueError("an item lacks a system")
+    return frame
 
 
 class Study:
@@ -82,12 +102,12 @@ class Study:
             )
         self._bytes = path.read_bytes()
         try:
-            found = json.loads(self._bytes)
+            found = parse_json(self._bytes)
             if found["format"] != FORMAT:
                 raise ValueError(f"format {found['format']!r}")
             self.settings = Settings(**found["settings"])
             self.systems: list[str] = found["systems"]
-            self.stimuli = pd.DataFrame(found["stimuli"])
+            self.stimuli = _stimuli(found["stimuli"], self.systems)
             self.source: dict = found["source"]
             self.provenance: dict = found["provenance"]
         except (ValueError, KeyError, TypeError) as error:
@@ -124,6 +144,19 @@ class Study:
     def training(self) -> list[dict]:
         """The stimuli of the training page, in order: a true pair, strangers, beeps."""
         return self.stimuli[self.stimuli["system"] == TRAINING].to_dict("records")
+
+    def check_sounds(self) -> None:
+        """Refuse a study whose sounds are not all there.
+
+        Raises:
+            FileNotFoundError: one line: the first file that is missing or empty.
+        """
+        for file in self.stimuli["mix"]:
+            path = self.folder / file
+            if not (path.is_file() and path.stat().st_size):
+                raise FileNotFoundError(
+                    f"{path}: missing or empty; put the study's audio back, or prepare another study"
+                )
 
     @property
     def scale(self) -> list[tuple[int, str]]:

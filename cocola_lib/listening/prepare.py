@@ -12,10 +12,11 @@ import pandas as pd
 from cocola_lib.data import audio, miniatures
 from cocola_lib.data.stems import Track
 from cocola_lib.data.tracks import data_hash, of_split
-from cocola_lib.files import write_csv, write_json, write_text
+from cocola_lib.files import check_writable, write_csv, write_json, write_text
 from cocola_lib.listening import stimuli
 from cocola_lib.listening.design import Deal
 from cocola_lib.listening.folder import ATTENTION, FORMAT, HIGH, LOW, README, TRAINING, Settings, Study
+from cocola_lib.listening.schema import answered
 from cocola_lib.listening.stimuli import Item
 from cocola_lib.listening.store import Store
 from cocola_lib.models.provenance import provenance
@@ -36,18 +37,20 @@ def prepare(
         folder: of the study.
         tracks: where items come from, unless systems are given.
         settings: see `Settings`.
-        systems: folders in the layout of `accompaniment.systems`: their ids are the items then, and the kinds (Random,
-            Shifted, Stretched, Ground Truth) are made from their references.
+        systems: folders in the layout of `accompaniment.systems`: their ids are the items then, and from their
+            references the kinds are made (Random, Shifted, Stretched, Ground Truth).
         provenance: kept in study.json, see `models.provenance`.
 
     Returns:
-        the study. One with other settings that someone has answered is never overwritten: it is returned as it is,
-        with a warning. One without answers is made again.
+        the study. One with other settings that someone has answered is returned as it is, with a warning; one without
+        answers is made again.
 
     Raises:
-        ValueError: too little data, or settings that cannot be met.
+        ValueError: too little data, settings that cannot be met, or a folder that holds something else.
+        OSError: the folder cannot be written.
     """
     settings, folder = settings or Settings(), Path(folder).expanduser()
+    _check_place(folder)
     source = _source(tracks, systems)
     if kept := _kept(folder, settings, source):
         return kept
@@ -56,12 +59,26 @@ def prepare(
     n_rated = len(items) - settings.n_anchors - N_TRAINING
     Deal(n_rated, len(names), min(settings.pages, n_rated), settings.per_page or 1)  # refuses what cannot be met
     (folder / "study.json").unlink(missing_ok=True)
+    write_text(folder / "README.txt", README)  # first: by it a half made study is known
     rows = _write(folder, items, names, settings)
-    write_text(folder / "README.txt", README)
     content = {"format": FORMAT, "settings": asdict(settings), "systems": names, "source": source}
-    content |= {"provenance": provenance or {}, "stimuli": rows}
-    write_json(folder / "study.json", content, indent=1)
+    write_json(folder / "study.json", content | {"provenance": provenance or {}, "stimuli": rows}, indent=1)
     return Study(folder)
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse a folder that cannot be written, or that holds something else than a study, or answers to a lost one."""
+    check_writable(folder / "study.json")
+    if not folder.is_dir() or (folder / "study.json").exists():
+        return
+    there = sorted(
+        path.name for path in folder.iterdir() if not path.name.startswith(".")
+    )  # what a kill left is hidden
+    readme = folder / "README.txt"
+    if there and not (readme.is_file() and readme.read_text(encoding="utf-8", errors="replace") == README):
+        raise ValueError(f"{folder}: holds something else, such as {there[0]}; choose a new folder")
+    if answered(folder / "answers.sqlite"):
+        raise ValueError(f"{folder}: holds answers, and no study.json: put it back, or choose a new folder")
 
 
 def _kept(folder: Path, settings: Settings, source: dict) -> Study | None:
@@ -122,9 +139,9 @@ def _items(tracks: Sequence[Track], settings: Settings, systems: Sequence[str | 
     """Rated items, then those of the anchor pages, then those of the training page."""
     extra = settings.n_anchors + N_TRAINING
     if systems:
-        from cocola_lib.accompaniment.systems import read_folder
+        from cocola_lib.accompaniment.systems import read_folders
 
-        frame = pd.concat([read_folder(folder) for folder in systems], ignore_index=True)
+        frame = read_folders(systems)
         items = stimuli.items_from_folder(frame, settings.n_items + extra, settings.seed, settings.seconds)
     else:
         items = stimuli.items_from_tracks(tracks, settings.n_items + extra, settings.seed, settings.seconds)

@@ -24,7 +24,6 @@ to the CSV's folder: keep it in the folder of its study.
         One score per stimulus; here the ground truth is called "gt". Songs nobody rated may be among them.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,7 +151,7 @@ def read_folder(folder: str | Path) -> ListeningTest:
 
 def _json(file: Path):
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return files.read_json(file)
     except ValueError as error:
         raise ValueError(f"{file}: not JSON ({error})") from None
 

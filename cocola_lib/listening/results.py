@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cocola_lib.data.pair_files import check_result
 from cocola_lib.files import csv_of, write_text
 from cocola_lib.listening.folder import ATTENTION, HIGH, LOW, Study
 from cocola_lib.listening.store import LAST, Store
@@ -22,6 +23,9 @@ def ratings(store: Store, name: str | None = None) -> pd.DataFrame:
         store: the answers.
         name: of one listener; None: all of them, finished or not.
 
+    Raises:
+        ValueError: a rating off the scale, or of a clip that the study has not.
+
     Returns:
         frame with the columns of `COLUMNS`: page and position count from 1; seconds is how long the clip was played;
         conditioning and output are paths relative to the study's folder; attention rows have the right answer in
@@ -37,6 +41,10 @@ def ratings(store: Store, name: str | None = None) -> pd.DataFrame:
         frame = frame[frame["listener"] == name]
     frame = frame.merge(store.study.stimuli, on="stimulus", how="left")
     lowest, highest = store.study.scale[0][0], store.study.scale[-1][0]
+    strange = frame[frame["system"].isna() | ~frame["rating"].isin(range(lowest, highest + 1))]
+    if len(strange):
+        found = "{listener} rated {stimulus} {rating}".format_map(strange.iloc[0])
+        raise ValueError(f"{store.path}: {found}, which the test has not; something else changed the file")
     frame = frame.assign(
         attention=frame["system"] == ATTENTION,
         anchor=frame["system"].isin([LOW, HIGH]),
@@ -52,9 +60,12 @@ def export(store: Store, path: str | Path) -> pd.DataFrame:
     """Write all answers as CSV, whole or not at all, and return them; audio paths are relative to the CSV's folder.
 
     Raises:
-        ValueError: nobody has answered yet.
+        ValueError: nobody has answered yet, or something else has this name.
     """
     frame, path = ratings(store), Path(path)
+    if path.suffix.lower() != ".csv":
+        raise ValueError(f"{path}: ratings are written as .csv")
+    check_result(path, ("listener", "item", "system", "rating"))
     if frame.empty:
         raise ValueError(f"{store.path}: no answers yet; take the test first (cocola listen serve, or notebook 06)")
     for column in ("conditioning", "output"):

@@ -10,7 +10,6 @@ unencrypted.
 Run by `cocola listen serve`: python -m cocola_lib.listening.server PAGE [options of voila].
 """
 
-import json
 import logging
 import os
 
@@ -25,6 +24,8 @@ from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 from voila.static_file_handler import MultiStaticFileHandler, TemplateStaticFileHandler
 from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
+
+from cocola_lib.files import parse_json
 
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 ASKED_FOR = ("custom", "request_state", "request_states")  # what a widget's page may say to its widget
@@ -43,7 +44,7 @@ def allowed(message: bytes) -> bool:
         if int.from_bytes(message[:8], "little") > len(message) // 8:  # parts that are not there, counted for ever
             return False
         channel, parts = deserialize_msg_from_ws_v1(message)
-        kind, content = json.loads(parts[0])["msg_type"], json.loads(parts[3])
+        kind, content = parse_json(parts[0])["msg_type"], parse_json(parts[3])
         if channel != "shell":
             return False
         if kind == "comm_open":

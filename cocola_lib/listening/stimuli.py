@@ -4,6 +4,7 @@ An item is one conditioning with one answer per system. Ground Truth, Random, Sh
 are made here; the outputs of generators come from a folder in the layout of `cocola_lib.accompaniment.systems`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,10 +129,8 @@ def items_from_folder(frame: pd.DataFrame, n: int, seed: int, seconds: float) ->
         ValueError: no id is complete.
     """
     systems = list(dict.fromkeys(frame["system"]))
-    if clash := set(systems) & set(KINDS):
-        raise ValueError(
-            f"system {min(clash)!r}: the listening test makes a row of this name itself; rename the system"
-        )
+    if clash := [name for name in systems if name in KINDS or re.fullmatch(r"\(.*\)", name)]:  # "(attention)", ...
+        raise ValueError(f"system {clash[0]!r}: the listening test makes a row of this name itself; rename the system")
     groups = {i: rows.drop_duplicates("system").set_index("system") for i, rows in frame.groupby("id")}
     complete = [i for i, rows in groups.items() if len(rows) == len(systems) and _reference(rows)]
     if not complete:

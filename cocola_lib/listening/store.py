@@ -15,26 +15,10 @@ import pandas as pd
 
 from cocola_lib.data import names
 from cocola_lib.listening.folder import Study
+from cocola_lib.listening.schema import APPLICATION_ID, SCHEMA, TOKENS, lacking
 
-APPLICATION_ID = 0x0C0C01A  # marks the file as ours, see `file answers.sqlite`
 WAIT_S = 20.0  # s that one writer waits for another
 MAX_NAME = 40  # characters of a pseudonym
-SCHEMA = """
-CREATE TABLE study (hash TEXT NOT NULL);
-CREATE TABLE listeners (
-    name TEXT PRIMARY KEY COLLATE NOCASE, slot INTEGER NOT NULL UNIQUE, joined TEXT NOT NULL,
-    page INTEGER NOT NULL DEFAULT 0, finished TEXT);
-CREATE TABLE pages (  -- the log of the randomisation: what was shown, where
-    name TEXT NOT NULL REFERENCES listeners(name), page INTEGER NOT NULL, position INTEGER NOT NULL,
-    stimulus TEXT NOT NULL, PRIMARY KEY (name, stimulus));
-CREATE TABLE heard (
-    name TEXT NOT NULL, stimulus TEXT NOT NULL, covered_s REAL NOT NULL, played_s REAL NOT NULL,
-    PRIMARY KEY (name, stimulus));
-CREATE TABLE answers (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, stimulus TEXT NOT NULL, rating INTEGER NOT NULL,
-    time TEXT NOT NULL, FOREIGN KEY (name, stimulus) REFERENCES pages(name, stimulus));
-"""
-TOKENS = "CREATE TABLE IF NOT EXISTS tokens (name TEXT PRIMARY KEY COLLATE NOCASE, token TEXT NOT NULL UNIQUE)"
 CANNOT_WRITE = tuple(f"SQLITE_{name}" for name in ("READONLY", "CANTOPEN", "PERM", "FULL", "IOERR", "BUSY"))
 LAST = "SELECT max(id) FROM answers GROUP BY name, stimulus"
 
@@ -89,6 +73,8 @@ class Store:
                 raise ValueError(
                     f"{self.path}: a database of something else, not of a listening test; give another path"
                 )
+            elif missing := lacking(db):
+                raise sqlite3.DatabaseError(f"no column {missing[0]}")
             db.execute(TOKENS)
         self._belong()
         if problem := [row[0] for row in self._db.execute("PRAGMA quick_check") if row[0] != "ok"]:
@@ -101,7 +87,7 @@ class Store:
     def _belong(self) -> None:
         """Take a file that nobody has joined yet for this study; refuse one with answers to another."""
         with self._transaction() as db:
-            found = db.execute("SELECT hash FROM study").fetchone()[0]
+            found = next(db.execute("SELECT hash FROM study"), ["?"])[0]
             if found != self.study.hash and self._count():
                 raise ValueError(
                     f"{self.path}: holds answers to another study ({found}, not {self.study.hash}); put back its "
