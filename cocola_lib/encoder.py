@@ -122,8 +122,8 @@ def timm_model(name: str, **options: Any) -> nn.Module:
     """
     import timm  # and torchvision: half of the time it takes to start, and the bundled default needs neither
 
-    if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+    if not timm.is_model(str(name)):
+        near = difflib.get_close_matches(str(name), timm.list_models(), n=3)
         raise ValueError(f"unknown backbone {name!r}: timm knows {', '.join(near) or 'no such name'}")
     return timm.create_model(name, pretrained=False, **options)
 

@@ -81,6 +81,7 @@ class WindowSampler:
         rng = np.random.default_rng([seed, step])
         min_distance = math.ceil((1 - self.max_overlap) * self.window_s / BLOCK_S - 1e-6)  # blocks
         taken: dict[str, list[int]] = {}
+        k = min(k, sum(math.ceil(track.duration_s / BLOCK_S / min_distance) for track in self.tracks))  # no more fit
         for _ in range(k * TRIES):
             track = self.tracks[rng.integers(len(self.tracks))]
             starts, active = self.windows(track)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from tiny import clip, clip_file, tiny_model, tiny_scorer
 
 from cocola_lib.accompaniment.retrieval import Index, build_index, rank, search, top_k
@@ -168,3 +170,20 @@ def test_the_search_is_the_plain_loop_over_clips_places_and_windows(counts, n_qu
             allowed = start + 2 * n - 1 <= n_queries if loop else start == 0
             expected = np.mean(scores) if scores and allowed else np.nan
             np.testing.assert_allclose(found[i, start], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_index_that_was_changed_is_one_line(scorer, loops, tmp_path):
+    path = tmp_path / "index.safetensors"
+    index = build_index(scorer, loops)
+    arrays = {"embeddings": index.embeddings, "counts": index.counts}
+    metadata = {"format": "cocola_lib index", "mode": index.mode, "model": index.model}
+    for lists in ("[", "null", "{}", "[1]", "[" * 100_000, '{"names": [], "stamps": [], "failed": {}}'):
+        save_file(arrays, path, metadata | {"lists": lists})
+        with pytest.raises(ValueError, match=r"index\.safetensors: not a readable index"):
+            Index.load(path)
+    index.save(path)
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+    save_file(arrays | {"embeddings": index.embeddings[:1]}, path, metadata)
+    with pytest.raises(ValueError, match=r"index\.safetensors: not a readable index"):
+        Index.load(path)

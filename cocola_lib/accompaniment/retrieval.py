@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from cocola_lib.data.pair_files import audio_files
-from cocola_lib.files import whole
+from cocola_lib.files import parse_json, whole
 
 CLIP_HOP_S = 5.0  # s between the windows of a clip: none overlap, so that the index stays small
 STRIDE = 2  # the mix has a window every 2.5 s, half of that
@@ -82,13 +82,16 @@ class Index:
         try:
             with safe_open(path, "numpy") as file:
                 metadata = file.metadata() or {}
-                if metadata.get("format") != "cocola_lib index":
-                    raise ValueError(f"{path}: not an index of cocola_lib; choose another name")
-                lists = json.loads(metadata["lists"])
-                counts, embeddings = file.get_tensor("counts"), file.get_tensor("embeddings")
-        except (SafetensorError, KeyError, OSError) as error:
+                if metadata.get("format") == "cocola_lib index":
+                    arrays = {name: file.get_tensor(name) for name in ("counts", "embeddings")}
+                    lists = parse_json(metadata["lists"])
+                    found = cls(**arrays, mode=metadata["mode"], model=metadata["model"], **lists)
+                    if not len(found.names) == len(found.stamps) == len(found.counts) == len(found.clips()):
+                        raise ValueError("its lists differ in length")
+                    return found
+        except (SafetensorError, KeyError, OSError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: not a readable index ({error}); delete it and build it again") from None
-        return cls(counts=counts, embeddings=embeddings, mode=metadata["mode"], model=metadata["model"], **lists)
+        raise ValueError(f"{path}: not an index of cocola_lib; choose another name")
 
 
 def build_index(scorer, folder, mode="both", known=None, progress=iter):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cocola_lib.data.progress import bar
 from cocola_lib.data.unpack import unpack
-from cocola_lib.files import write_json
+from cocola_lib.files import read_json, write_json
 
 MOISESDB = "needs a registration: ask for it at music.ai/research, unpack it, and give its folder as data root"
 STATE = ".cocola-downloads.json"  # in the target folder: which archives are unpacked
@@ -193,6 +193,6 @@ def _unpack_into(archive: Path, target: Path) -> None:
 
 def _state(to: Path) -> dict[str, list[str]]:
     try:
-        return json.loads((to / STATE).read_text(encoding="utf-8"))
+        return read_json(to / STATE)
     except (OSError, ValueError):
         return {}

@@ -4,7 +4,6 @@ A prepared folder is a data set like any other: give it as `data_root`. Tracks k
 (seed, step) draws the same windows from it. Training without it works too, and resamples every window it reads.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +16,7 @@ import soundfile
 from cocola_lib.data import audio
 from cocola_lib.data.activity import block_energy
 from cocola_lib.data.stems import Stem, Track, track_from_row, track_to_row
-from cocola_lib.files import locked, write_json
+from cocola_lib.files import locked, read_json, write_json
 
 NAME = "prepared"  # of the layout
 MANIFEST = "prepared.json"  # at the root: the settings, one set of them per folder
@@ -98,18 +97,24 @@ def read_tracks(root: Path) -> tuple[list[Track], list[Exception]]:
     tracks, broken = [], []
     for path in sorted(root.glob(f"*/*/*/{TRACK}")):
         try:
-            track = track_from_row(json.loads(path.read_text(encoding="utf-8"))["track"], path.parent)
-            if ".." in Path(track.id).parts or any(f.parent != path.parent for stem in track.stems for f in stem.files):
-                raise ValueError(f"{path}: names files elsewhere; delete {path.parent} and prepare again")
-            missing = [f for stem in track.stems for f in stem.files if not f.is_file()]
-            if missing:
-                raise ValueError(f"{missing[0]}: missing; delete {path.parent} and prepare again")
-            tracks.append(track)
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError, RecursionError) as error:
-            broken.append(ValueError(f"{path}: cannot be read ({error}); delete {path.parent} and prepare again"))
+            tracks.append(_read_track(path))
         except (ValueError, OSError) as error:
             broken.append(error)
     return tracks, broken
+
+
+def _read_track(path: Path) -> Track:
+    """A prepared track, whose files are all there, beside its JSON."""
+    again = f"delete {path.parent} and prepare again"
+    try:
+        track = track_from_row(read_json(path)["track"], path.parent)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: cannot be read ({error}); {again}") from None
+    if ".." in Path(track.id).parts or any(f.parent != path.parent for stem in track.stems for f in stem.files):
+        raise ValueError(f"{path}: names files elsewhere; {again}")
+    if missing := [f for stem in track.stems for f in stem.files if not f.is_file()]:
+        raise ValueError(f"{missing[0]}: missing; {again}")
+    return track
 
 
 def _check_settings(out: Path, format: str) -> None:
@@ -120,7 +125,7 @@ def _check_settings(out: Path, format: str) -> None:
     manifest = out / MANIFEST
     if manifest.exists():
         try:
-            found = json.loads(manifest.read_text(encoding="utf-8"))
+            found = read_json(manifest)
         except ValueError:
             found = "something unreadable"
         if found != settings:
@@ -147,7 +152,7 @@ def _source(track: Track) -> list:
 
 def _is_done(track: Track, out: Path) -> bool:
     try:
-        return json.loads((out / track.id / TRACK).read_text(encoding="utf-8"))["source"] == _source(track)
+        return read_json(out / track.id / TRACK)["source"] == _source(track)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

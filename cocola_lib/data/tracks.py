@@ -176,7 +176,8 @@ def _index(name: str, root: Path, on_error: str) -> tuple[list[Track], dict[str,
     found = doubts.listen(tracks) if name == PLAIN and not mini else {}
     if broken and on_error == "raise":
         more = f" (and {len(broken) - 1} more broken tracks)" if len(broken) > 1 else ""
-        raise type(broken[0])(f"{broken[0]}{more}")
+        kind = type(broken[0]) if isinstance(broken[0], OSError) else ValueError
+        raise kind(f"{broken[0]}{more}")
     if broken:
         warnings.warn(f"{len(broken)} tracks left out: {'; '.join(map(str, broken[:5]))}", stacklevel=3)
     elif tracks:
@@ -214,7 +215,7 @@ def miniature(home: Path) -> dict[str, str]:
     manifests = (folder / MINIATURE for folder in (home, *home.parents[:2]))
     found = next((path for path in manifests if path.exists()), None)
     try:
-        content = json.loads(found.read_text(encoding="utf-8")) if found else None
+        content = read_json(found) if found else None
         return {"name": content["name"], "size": content.get("size", "")} if found else {}
     except (ValueError, KeyError):
         raise ValueError(f"{found}: cannot be read; delete {found.parent} and make it again") from None

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from cocola_lib.encoder import MOST, Cocola, ModelConfig
-from cocola_lib.files import whole, whole_folder, write_json
+from cocola_lib.files import check_writable, whole, whole_folder, write_json
 from cocola_lib.models.control import ChromaOnsets
 from cocola_lib.models.formats import CONFIG, FORMAT, VERSION, WEIGHTS, checkpoint_hash, fit, in_package, locate
 from cocola_lib.models.fused import Fused
@@ -56,6 +56,7 @@ def save(folder, model, training=None, calibration=None, provenance=None):
         "calibration": calibration,
         "provenance": provenance or {},
     }
+    check_writable(folder)
     try:
         with whole_folder(folder) as temporary:
             state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -122,10 +123,10 @@ def _fused(path, settings):
 
 def _weights(path, settings):
     """A `Cocola` or a `Phalar`, its weights beside it."""
+    ours = "symmetric" not in settings
+    for name, limits in RANGES.items() if ours else ():
+        _number(path, name, settings.get(name, limits[0]), *limits)
     try:
-        ours = "symmetric" not in settings
-        for name, limits in RANGES.items() if ours else ():
-            _number(path, name, settings.get(name, limits[0]), *limits)
         model = Cocola(ModelConfig.from_dict(settings)) if ours else Phalar(PhalarConfig(**settings))
         state = load_file(path / WEIGHTS)
     except FileNotFoundError:  # safetensors' word for a file that it may not open, too

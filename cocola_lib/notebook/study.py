@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cocola_lib.data.miniatures import open_tracks
 from cocola_lib.data.names import from_anywhere
-from cocola_lib.files import REPO, locked, read_json, writing
+from cocola_lib.files import REPO, check_writable, locked, read_json, writing
 from cocola_lib.training.profiles import Profile
 
 NOTEBOOKS = REPO / "notebooks"
@@ -63,8 +63,8 @@ def run_notebooks(
     if data_root is not None:
         given["data_root"] = from_anywhere(str(data_root))
     parameters = share_out(given, paths)
+    _check_place(run_dir)
     open_tracks(data_root, profile.data_size, seed)
-    run_dir.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("COCOLA_COMMAND", shlex.join(["cocola", *sys.argv[1:]]))  # for provenance, in the kernels
     executed = []
     with locked(run_dir / ".lock", f"{run_dir}: another run is writing there; wait for it, or give another run_dir"):
@@ -101,6 +101,13 @@ def share_out(given: dict, paths: list[Path]) -> dict[Path, dict]:
     if unknown := next((name for name in given if name not in known), None):
         raise ValueError(f"parameter {unknown!r}: no notebook has it; they have {', '.join(known)}")
     return {path: {name: value for name, value in given.items() if name in accepted[path]} for path in paths}
+
+
+def _check_place(run_dir: Path) -> None:
+    """Refuse a folder that cannot be written, and that of the notebooks themselves."""
+    if run_dir.resolve() == NOTEBOOKS.resolve():
+        raise ValueError(f"{run_dir}: holds the notebooks themselves, which would be replaced; choose another folder")
+    check_writable(run_dir / "results.json")
 
 
 def _seen_from_notebooks(run_dir: Path) -> str:

@@ -1,12 +1,12 @@
 """What a track is called on the page."""
 
-import json
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import PurePosixPath
 
 from cocola_lib.data.stems import Track
+from cocola_lib.files import read_json
 
 
 def title(track: Track) -> str:
@@ -14,7 +14,7 @@ def title(track: Track) -> str:
     place = PurePosixPath(track.id)
     with suppress(ValueError, OSError, KeyError, TypeError):
         uuid.UUID(place.name)
-        data = json.loads((track.stems[0].files[0].parents[1] / "data.json").read_text(encoding="utf-8"))
+        data = read_json(track.stems[0].files[0].parents[1] / "data.json")
         return f"{place.parent}/{data['artist']}: {data['song']}"
     return track.id
 

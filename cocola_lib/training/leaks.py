@@ -1,12 +1,12 @@
 """Songs that are in the training set and in the validation set: refused, because their accuracy would prove nothing."""
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from cocola_lib.data.stems import Track
+from cocola_lib.files import read_json
 
 
 def refuse_shared(train: Sequence[Track], valid: Sequence[Track]) -> None:
@@ -47,7 +47,7 @@ def _song(track: Track) -> str | None:
     """What the data set itself calls the song, where it does."""
     for folder in list(track.stems[0].files[0].parents)[:3]:
         if (folder / "data.json").is_file():
-            song = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+            song = read_json(folder / "data.json")
             if song.get("artist") and song.get("song"):
                 return f"{song['artist']} - {song['song']}".casefold()
         if (folder / "metadata.yaml").is_file():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
-import json
 import os
 import shutil
 import subprocess
@@ -24,7 +23,7 @@ from cocola_lib.data.progress import bar
 from cocola_lib.data.stems import Track
 from cocola_lib.data.tracks import MINIATURE, load_tracks
 from cocola_lib.extras import need
-from cocola_lib.files import REPO, data_dir, locked, write_json, writing
+from cocola_lib.files import REPO, data_dir, locked, read_json, write_json, writing
 
 MODULES = {
     "mini-cocochorales": "cocola_lib.data.miniatures.chorales",
@@ -65,7 +64,7 @@ def open_tracks(data_root: Path | str | None, size: str = "small", seed: int = 0
 def is_complete(folder: Path) -> bool:
     """Whether a folder's manifest is there and its tracks too."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(folder / MANIFEST)
         return all((folder / track).is_dir() for track in manifest["tracks"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -161,7 +160,7 @@ def find_job(path: Path):
     """
     for root in path.parents:
         if (root / MANIFEST).is_file():
-            made = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+            made = read_json(root / MANIFEST)
             module, inside = _module(made["name"]), path.relative_to(root).as_posix() + "/"
             for job in module.plan(made["size"], made["seed"]):
                 if inside.startswith(job.path + "/"):
