@@ -6,6 +6,7 @@ import pytest
 import scipy.linalg
 
 from cocola_lib.accompaniment import table3
+from cocola_lib.accompaniment.distance_rows import fad_rows
 from cocola_lib.accompaniment.frechet import Moments, frechet_distance
 from cocola_lib.accompaniment.measure import load_embeddings, save_embeddings
 from cocola_lib.data import paper
@@ -190,6 +191,28 @@ def test_an_item_that_is_silent_for_one_system_is_left_out_for_all():
     table = table3.frechet_table(embedded, tracks, "test")
     assert cell(table, "Accompanist", "FAD test") == pytest.approx(cell(without, "Accompanist", "FAD test"))
     assert "silent items are left out: 1" in cell(table, "Accompanist", "FAD test", "note")
+
+
+def test_a_system_that_is_silent_throughout_costs_the_others_no_distance():
+    tracks = [str(i) for i in range(20)]
+    loud = clouds(n=20)
+    silent = loud | {"Quiet": [np.zeros((0, 5), np.float32)] * 20}
+    without, table = (pd.concat(fad_rows(x, tracks, "test"), ignore_index=True) for x in (loud, silent))
+    pd.testing.assert_frame_equal(table[table["system"] != "Quiet"], without, check_dtype=False)
+    assert np.isnan(cell(table, "Quiet", "FAD test"))
+    assert cell(table, "Quiet", "FAD test", "note") == "FAD test: Quiet silent throughout"
+    for i in range(20):  # nowhere do all of them sound
+        loud["Random" if i % 2 else "Accompanist"][i] = np.zeros((0, 5), np.float32)
+    (none,) = fad_rows(loud, tracks, "test")
+    assert none["value"].isna().all() and set(none["note"]) == {"FAD test: there is no item in which all systems sound"}
+
+
+def test_answers_that_are_all_alike_have_a_distance_with_an_interval():
+    rng = np.random.default_rng(0)
+    one = rng.normal(size=(1, 200))
+    embedded = {"Ground Truth": [rng.normal(size=(1, 200)) for _ in range(6)], "Metronome": [one] * 6}
+    table = table3.frechet_table(embedded, [str(i) for i in range(6)], "test", alone=True)
+    assert np.isfinite([cell(table, "Metronome", "FAD test", x) for x in ("value", "low", "high")]).all()
 
 
 def test_ranks_turn_the_sign_of_distances_and_leave_the_truth_out():

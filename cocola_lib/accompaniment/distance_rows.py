@@ -37,19 +37,32 @@ def distance_rows(
         embedder = open_embedder(name, weights, scorer, download)
     except Unavailable as reason:
         systems = list(trial.answers)
-        stems = table3.empty_rows(systems, STEMS + name, str(reason))
-        rows = [table3.empty_rows(systems, name, str(reason)), stems[stems["metric"].str.startswith("FAD")]]
+        rows = [table3.empty_rows(systems, name, str(reason)), _no_fad(systems, STEMS + name, str(reason))]
         return pd.concat(rows, ignore_index=True)
     embedder = embedder if name == "log-mel" else Cached(embedder)
     mixes, stems = embed_mixes(trial, embedder), embed_answers(trial, embedder)
     save_embeddings(stored, mixes)
     save_embeddings(stored.with_name(f"{stored.stem} of stems.npz"), stems)
-    of_stems = table3.frechet_table(stems, trial.tracks, STEMS + name, alone=True)
-    rows = [table3.frechet_table(mixes, trial.tracks, name, seed), kernel_rows(mixes, trial.tracks, name)]
-    rows += [of_stems, kernel_rows(stems, trial.tracks, STEMS + name)]
+    rows = [*fad_rows(mixes, trial.tracks, name, seed=seed), *fad_rows(stems, trial.tracks, STEMS + name, alone=True)]
     if name in APA_EMBEDDERS:
         rows.append(apa_rows(trial, embedder))
     return pd.concat([part for part in rows if len(part)], ignore_index=True)
+
+
+def fad_rows(embedded: dict[str, list[np.ndarray]], tracks: Sequence[str], name: str, **options) -> list[pd.DataFrame]:
+    """FAD, KAD, density and coverage, as rows; a system without embeddings, a silent one, has a note and no value."""
+    heard = {system: clips for system, clips in embedded.items() if any(map(len, clips))}
+    if table3.TRUTH not in heard or not any(map(all, zip(*(map(len, clips) for clips in heard.values()), strict=True))):
+        return [_no_fad(list(embedded), name, f"FAD {name}: there is no item in which all systems sound")]
+    silent = [system for system in embedded if system not in heard]
+    rows = [table3.frechet_table(heard, tracks, name, **options), kernel_rows(heard, tracks, name)]
+    return [*rows, _no_fad(silent, name, f"FAD {name}: {', '.join(silent)} silent throughout")]
+
+
+def _no_fad(systems: list[str], name: str, note: str) -> pd.DataFrame:
+    """Rows that say why there is no FAD."""
+    rows = table3.empty_rows(systems, name, note)
+    return rows[rows["metric"].str.startswith("FAD")]
 
 
 def kernel_rows(embedded: dict[str, list[np.ndarray]], tracks: Sequence[str], name: str) -> pd.DataFrame:

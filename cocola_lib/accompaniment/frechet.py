@@ -66,7 +66,8 @@ class Moments:
 
     def floor(self, shrink: bool = False) -> float:
         """The variance in dimensions in which rows do not differ: 0, or what shrinkage gives them."""
-        return shrunk(self)[1] * float(np.trace(self.covariance)) / self.dim if shrink else 0.0
+        trace = max(0.0, float(np.trace(self.covariance)))  # of equal rows, without one of them: -1e-17
+        return shrunk(self)[1] * trace / self.dim if shrink else 0.0
 
     @cached_property
     def _roots(self):
