@@ -117,6 +117,7 @@ def test_cells_never_share_a_folder_and_every_file_system_takes_its_name(tmp_pat
         ({"a": [1]}, {"d": 1}, "d: not a parameter of add; it has a, b, text"),
         ({"a": [1]}, {"a": 1}, "a: a parameter of the grid and fixed as well"),
         ({"b": [1]}, {}, "add needs a as well"),
+        ({"a": range(1000), "b": range(1001)}, {}, "1,001,000 cells; a grid has 100,000 at most"),
         ({"a": [1]}, {"b": object()}, "fixed b is a object; give a plain value"),
     ],
 )

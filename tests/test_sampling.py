@@ -227,3 +227,17 @@ def test_specifications_as_a_table_lose_stems():
     specs = fake_sampler([np.ones((4, 2_000))] * 3).batch(4, 0, 0)
     frame = sampling.specs_to_frame(specs)
     assert [tuple(a.split("+")) for a in frame.anchor] == [s.anchor for s in specs]
+
+
+def test_a_batch_larger_than_the_tracks_takes_as_long_as_what_they_hold(monkeypatch):
+    sampler = fake_sampler([np.ones((2, 600))] * 3)  # a minute each
+    looked, windows = [], sampler.windows
+
+    def counted(track):
+        looked.append(track)
+        assert len(looked) < 100_000, "draws on"
+        return windows(track)
+
+    monkeypatch.setattr(sampler, "windows", counted)
+    few, many = (sampler.batch(k, 0, 0, at_most=True) for k in (72, 10**9))
+    assert few == many and 20 < len(many) <= 72

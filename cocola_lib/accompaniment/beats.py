@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from cocola_lib.accompaniment.accompanist import find_beats
-from cocola_lib.accompaniment.fad_embedders import Unavailable
+from cocola_lib.accompaniment.fad_embedders import FETCH, Unavailable
 
 TRACKERS = ("auto", "beat-this", "librosa")
 BEAT_WINDOW_S = 0.07  # s to either side, as in MIREX
@@ -65,8 +65,8 @@ def _beat_this(weights, download) -> Tracker:
     path = Path(weights) if weights else Path(torch.hub.get_dir()) / "checkpoints" / f"beat_this-{MODEL}.ckpt"
     if not path.is_file() and (weights or not download):
         raise Unavailable(
-            f"Beat F1: the weights of beat-this, {path}, are not here; --download fetches them, --weights "
-            "beat-this=FILE reads a local copy"
+            f"Beat F1: the weights of beat-this, {path}, are not here; {FETCH} --download fetches them, "
+            "--weights beat-this=FILE reads a local copy"
         )
     try:
         track = Audio2Beats(str(path) if path.is_file() else MODEL, "cpu", dbn=False)

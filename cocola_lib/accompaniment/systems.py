@@ -150,6 +150,8 @@ def export(
         ValueError: the folder holds something else already, or there is nothing to ask.
     """
     folder = Path(folder)
+    if not system.strip() or not system.isprintable():
+        raise ValueError(f"system is {system!r}; give it a name that can be shown")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder}: exists and is not empty; choose another folder")
     questions = draw_questions(tracks, n, chunk_s, seed, exclude, protocol.conditioning == "rest")

@@ -204,6 +204,7 @@ def evaluate(
     from cocola_lib.accompaniment.evaluate import evaluate_folders
     from cocola_lib.accompaniment.protocols import get_protocol
     from cocola_lib.cli import console
+    from cocola_lib.data.names import one_line
     from cocola_lib.scoring import Scorer
 
     if measures.describe:
@@ -218,7 +219,9 @@ def evaluate(
         console.show_frame(frame)
     if measures.describe:
         typer.echo(result.methods)
-    typer.echo("\n".join([*result.notes, f"{out}: table.csv and what it is made of; methods.txt"]), err=True)
+    typer.echo(
+        "\n".join([*map(one_line, result.notes), f"{out}: table.csv and what it is made of; methods.txt"]), err=True
+    )
 
 
 def _paths(weights):

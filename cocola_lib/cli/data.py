@@ -87,6 +87,7 @@ def prepare(
     """
     from cocola_lib.cli import console
     from cocola_lib.data import prepare as library
+    from cocola_lib.data.names import one_line
     from cocola_lib.data.tracks import load_tracks
 
     if out.resolve().is_relative_to(data_root.resolve()):
@@ -99,7 +100,7 @@ def prepare(
     typer.echo(f"{out}: {written} tracks written, {kept} kept")
     said = [*(str(warning.message) for warning in caught), *(f"left out: {reason}" for reason in broken)]
     for line in said:
-        typer.echo(line, err=True)
+        typer.echo(one_line(line), err=True)
     if any("left out" in line for line in said):
         raise typer.Exit(1)
 

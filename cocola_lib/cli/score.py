@@ -141,6 +141,7 @@ def rank(
     from cocola_lib.accompaniment import retrieval
     from cocola_lib.cli import console
     from cocola_lib.data import pair_files
+    from cocola_lib.data.names import one_line
     from cocola_lib.files import check_writable
 
     pair_files.check_apart(out=out, index=index)
@@ -160,6 +161,6 @@ def rank(
         pair_files.write_rows(found.to_dict("records"), out)
         typer.echo(f"{len(found)} of {len(built.names)} clips -> {out}", err=True)
     for reason in built.failed.values():
-        typer.echo(f"left out: {reason}", err=True)
+        typer.echo(one_line(f"left out: {reason}"), err=True)
     if built.failed:
         raise typer.Exit(1)

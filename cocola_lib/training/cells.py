@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import math
 import os
 import re
 import traceback
@@ -18,6 +19,7 @@ import pandas as pd
 from cocola_lib.files import cached, read_csv, read_json, write_csv, write_json, write_text
 
 CELL, ROWS, ERROR = "cell.json", "rows.csv", "error.txt"
+MOST_CELLS = 100_000  # of one grid
 NAME_LENGTH = 80  # characters of a cell's folder before its digest
 Task = Callable[..., pd.DataFrame | dict]
 
@@ -101,6 +103,8 @@ def cells_of(
     if twice := sorted(lists.keys() & same.keys()):
         raise ValueError(f"{', '.join(twice)}: a parameter of the grid and fixed as well; leave it in one of them")
     check_task(task, [*lists, *same])
+    if (n := math.prod(map(len, lists.values()))) > MOST_CELLS:
+        raise ValueError(f"{n:,} cells; a grid has {MOST_CELLS:,} at most: give fewer values, or make several grids")
     grid = Path(folder).absolute()
     return [Cell(task, dict(zip(lists, cell, strict=True)), same, grid) for cell in product(*lists.values())]
 
