@@ -8,6 +8,7 @@ import typer
 
 from cocola_lib.cli.grouped import options_of
 from cocola_lib.cli.shared_options import Checkpoint, Device
+from cocola_lib.data.names import one_line
 
 app = typer.Typer(rich_markup_mode=None, help="Accompaniment systems (Table III): export, evaluate.")
 
@@ -198,13 +199,11 @@ def evaluate(
       cocola accompany evaluate predictions/ --protocol streamgen --against "my baseline"
 
     It writes table.csv, table.json, ranks.csv, agreement.csv, scores.csv, checks.csv, by_class.csv, methods.txt,
-    paired.csv (with --against) and embeddings/*.npz. Where an embedder's weights are missing, its cells are empty and
-    a line says how to get them.
+    embeddings/*.npz and, with --against, paired.csv. Where weights are missing, cells are empty, and a line says why.
     """
     from cocola_lib.accompaniment.evaluate import evaluate_folders
     from cocola_lib.accompaniment.protocols import get_protocol
     from cocola_lib.cli import console
-    from cocola_lib.data.names import one_line
     from cocola_lib.scoring import Scorer
 
     if measures.describe:
@@ -213,15 +212,14 @@ def evaluate(
         if measures.describe:
             return
         raise ValueError("FOLDERS: name one or more folders of outputs; cocola accompany export makes questions")
-    progress = console.progress_bar("measure")
-    result = evaluate_folders(folders, out, Scorer(checkpoint, device), measures.plan(), progress)
+    scorer, bar = Scorer(checkpoint, device), console.progress_bar("measure")
+    result = evaluate_folders(folders, out, scorer, measures.plan(), bar)
     for frame in result.shown:
         console.show_frame(frame)
     if measures.describe:
         typer.echo(result.methods)
-    typer.echo(
-        "\n".join([*map(one_line, result.notes), f"{out}: table.csv and what it is made of; methods.txt"]), err=True
-    )
+    for line in (*result.notes, f"{out}: table.csv and what it is made of; methods.txt"):
+        typer.echo(one_line(line), err=True)
 
 
 def _paths(weights):

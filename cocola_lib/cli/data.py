@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cocola_lib.data.names import one_line
+
 app = typer.Typer(rich_markup_mode=None, help="Data sets: list, prepare, download, mini.")
 
 DataRoot = Annotated[
@@ -87,7 +89,6 @@ def prepare(
     """
     from cocola_lib.cli import console
     from cocola_lib.data import prepare as library
-    from cocola_lib.data.names import one_line
     from cocola_lib.data.tracks import load_tracks
 
     if out.resolve().is_relative_to(data_root.resolve()):

@@ -8,6 +8,7 @@ import typer
 
 from cocola_lib.cli.grouped import options_of
 from cocola_lib.cli.shared_options import Crew, Hop, Model
+from cocola_lib.data.names import one_line
 
 SCORE_HELP = """Score how well two clips belong together, or score many pairs of clips.
 
@@ -141,7 +142,6 @@ def rank(
     from cocola_lib.accompaniment import retrieval
     from cocola_lib.cli import console
     from cocola_lib.data import pair_files
-    from cocola_lib.data.names import one_line
     from cocola_lib.files import check_writable
 
     pair_files.check_apart(out=out, index=index)
