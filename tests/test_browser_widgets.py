@@ -42,6 +42,8 @@ table = pd.DataFrame([{"item": 0, "system": name, "mode": mode, "score": (7 * i 
                       for i, name in enumerate(names) for mode in ("P+H", "H")])
 compare(table, clip)
 """
+MARKS = """() => [...document.querySelectorAll(".jupyter-widgets-disconnected")].map(
+  (control) => getComputedStyle(control, "::before").content)"""
 LIVE = ".cocola-live .cocola-player[data-ready=yes]"
 
 
@@ -183,6 +185,8 @@ def test_the_quiz_counts_answers_and_goes_on_after_a_restart(lab, music):  # noq
         page.page.locator(LIVE, has_text="Question 3").wait_for()
         assert len((lab.root / "answers.csv").read_text().splitlines()) == 3
         page.restart()
+        page.page.locator(".cocola-panel .jupyter-widgets-disconnected").first.wait_for()
+        assert set(page.page.evaluate(MARKS)) == {"none"}, "controls without a kernel wear the mark of a broken link"
         page.run_all()
         page.page.locator(LIVE, has_text="Question 3").wait_for()
         page.set_theme("dark")

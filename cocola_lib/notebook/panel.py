@@ -34,7 +34,7 @@ class Panel:
         self.html = ""
         self._id, self._copy = uuid.uuid4().hex[:12], None
         self._outputs, self._shown = (ipywidgets.Output(), ipywidgets.Output()), ["", ""]
-        self.box = ipywidgets.VBox([*above, self._outputs[0], *below, self._outputs[1]])
+        self.box = ipywidgets.VBox([*above, self._outputs[0], *below, self._outputs[1]]).add_class("cocola-panel")
 
     def show(self, document: str, answer: str = "") -> None:
         """Replace the document and the answer, in the widget and in its copy; what is the same keeps playing."""
