@@ -78,8 +78,8 @@ def test_a_calibrated_scorer_says_what_its_scores_mean(sampler):
     known = modes["harmonic"]
     score = scorer.matrix(*[[side] for side in sampler.audio(spec)], "harmonic")[0, 0]
     assert f"{known.percentile(score):.0f} %" in document
-    assert "true and random pairs of songs" in document
-    assert "random pairs of songs" not in visible(document)
+    assert "true and random pairs (songs)" in document
+    assert "random pairs (songs)" not in visible(document)
 
 
 def test_choosing_a_kind_changes_the_accompaniment_and_nothing_else(hear, sampler):
