@@ -131,8 +131,12 @@ def state(folder):
 
 
 def content(path):
-    if path.suffix in (".json", ".ipynb"):
+    if path.suffix == ".json":
         return lasting(json.loads(path.read_text(encoding="utf-8")))
+    if path.suffix == ".ipynb":  # papermill's cell names the run's folder
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        kept = [cell for cell in cells if "injected-parameters" not in cell["metadata"].get("tags", [])]
+        return [(cell["source"], cell.get("execution_count")) for cell in kept]
     if path.name == "history.csv":
         return pd.read_csv(path).drop(columns="minutes").to_csv()
     if path.suffix in (".ckpt", ".png"):  # they know times; what a state holds is compared as the exported model
@@ -141,9 +145,9 @@ def content(path):
 
 
 def lasting(value):
-    """JSON without what differs from one run to the next; of a notebook, the sources of its cells."""
+    """JSON without what differs from one run to the next."""
     if isinstance(value, dict):
-        return {k: lasting(v) for k, v in value.items() if k not in VOLATILE | {"outputs", "metadata"}}
+        return {k: lasting(v) for k, v in value.items() if k not in VOLATILE}
     return [lasting(item) for item in value] if isinstance(value, list) else value
 
 
