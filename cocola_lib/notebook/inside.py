@@ -100,7 +100,7 @@ def what_is_known(table: pd.DataFrame, encoder: str) -> str:
 def where(table: pd.DataFrame) -> Table:
     """Where the decision sits, as a table."""
     shares = [percent(*row) for row in table[["value", "low", "high"]].to_numpy()]
-    even = [f"{value:.0%}" for value in table["expected"]]
+    even = [f"{value:z.0%}" for value in table["expected"]]
     frame = pd.DataFrame({"what": table["what"], "found": shares, "if spread evenly": even})
     return Table(frame, "Share of the weight, whatever its sign [95 % interval over songs]")
 

@@ -5,15 +5,15 @@ import numpy as np
 
 def percent(value: float, low: float, high: float) -> str:
     """An accuracy and its interval for a sentence: "97 % [94, 99]"; a single track gives no interval."""
-    interval = "no interval: one track" if np.isnan(low) else f"{100 * low:.0f}, {100 * high:.0f}"
-    return f"{100 * value:.0f} % [{interval}]"
+    interval = "no interval: one track" if np.isnan(low) else f"{100 * low:z.0f}, {100 * high:z.0f}"
+    return f"{100 * value:z.0f} % [{interval}]"
 
 
 def score(value: float, low: float, high: float) -> str:
     """A score and its interval: "1.70 [0.99, 2.41]"; "no score" for NaN, and no interval for a single track."""
     if np.isnan(value):
         return "no score"
-    return f"{value:.2f}" + ("" if np.isnan(low) else f" [{low:.2f}, {high:.2f}]")
+    return f"{value:z.2f}" + ("" if np.isnan(low) else f" [{low:z.2f}, {high:z.2f}]")
 
 
 def counted(n: int, one: str, several: str = "") -> str:

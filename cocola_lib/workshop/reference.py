@@ -196,7 +196,7 @@ def bundled(entries: dict, outside: pd.DataFrame, responses: pd.DataFrame, songs
 
 
 def _measured(row, mode) -> list[str]:
-    value, low, high = (f"{100 * row[name]:.0f}" for name in ("value", "low", "high"))
+    value, low, high = (f"{100 * row[name]:z.0f}" for name in ("value", "low", "high"))
     unit = "points" if " - " in mode else "%"  # a difference of two modes
     return [f"{value} {unit} [{low}, {high}]", "yes" if row["met"] else "**no**"]
 

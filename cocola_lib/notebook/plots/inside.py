@@ -48,9 +48,12 @@ def probes(axes, table: pd.DataFrame) -> None:
     """What linear probes find, one axis for each thing asked, with 95 % intervals over songs.
 
     Args:
-        axes: as many as things are asked. table: from `linear_probes.probe`.
+        axes: one for each thing that is asked, or more: what is left over is removed.
+        table: from `linear_probes.probe`.
     """
-    for ax, (asked, rows) in zip(axes, table.groupby("asked", sort=False), strict=True):
+    for ax in axes[table["asked"].nunique() :]:
+        ax.remove()
+    for ax, (asked, rows) in zip(axes, table.groupby("asked", sort=False), strict=False):
         chance = rows[rows["encoder"] == "chance"]["value"].item()
         rows = rows[rows["encoder"] != "chance"].iloc[::-1]
         error = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
