@@ -145,6 +145,7 @@ def test_what_is_printed_names_what_is_missing_and_where_the_table_is(capsys, mo
     options = ("--checkpoint", model, "--device", "cpu", "--baselines", "Random,Ground Truth", "--fad", "EnCodec")
     code, out, err = run(capsys, "accompany", "evaluate", *folders, "--out", tmp_path / "out", *options)
     assert code == 0
+    assert out == (tmp_path / "out/table.csv").read_text(encoding="utf-8"), "a pipe gets one table"
     assert all(name in out for name in ("One", "Two", "Random", "Ground Truth", "COCOLA P+H", "control, both"))
     assert (
         "FAD-EnCodec: the weights of facebook/encodec_24khz are not in this machine's cache; cocola accompany evaluate"

@@ -1,5 +1,6 @@
 """`cocola accompany export|evaluate`: questions for a generator, and Table III of its answers."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -199,7 +200,7 @@ def evaluate(
       cocola accompany evaluate predictions/ --protocol streamgen --against "my baseline"
 
     It writes table.csv, table.json, ranks.csv, agreement.csv, scores.csv, checks.csv, by_class.csv, methods.txt,
-    embeddings/*.npz and, with --against, paired.csv. Where weights are missing, cells are empty, and a line says why.
+    embeddings/*.npz and, with --against, paired.csv; a pipe gets table.csv. Missing weights: empty cells and a line.
     """
     from cocola_lib.accompaniment.evaluate import evaluate_folders
     from cocola_lib.accompaniment.protocols import get_protocol
@@ -214,7 +215,7 @@ def evaluate(
         raise ValueError("FOLDERS: name one or more folders of outputs; cocola accompany export makes questions")
     scorer, bar = Scorer(checkpoint, device), console.progress_bar("measure")
     result = evaluate_folders(folders, out, scorer, measures.plan(), bar)
-    for frame in result.shown:
+    for frame in result.shown if sys.stdout.isatty() else [result.table]:
         console.show_frame(frame)
     if measures.describe:
         typer.echo(result.methods)
