@@ -5,6 +5,7 @@ Queueing, retries and what happens when a worker is lost are joblib's and `dask.
 """
 
 import contextlib
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ class Workers:
         import joblib
         from joblib.externals.loky import get_reusable_executor
 
+        warnings.filterwarnings("ignore", "A worker stopped", module="joblib")  # it is replaced; the task is not lost
         with joblib.parallel_config("loky", n_jobs=n, inner_max_num_threads=_cores() // n or 1):
             pool = joblib.Parallel(return_as="generator_unordered", batch_size=1)
         try:
