@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -243,6 +244,7 @@ def test_export_makes_what_evaluate_reads(capsys, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("COCOLA_SLOW" not in os.environ, reason="two notebooks once more, minutes; COCOLA_SLOW=1 runs them")
 def test_notebooks_04_and_05_take_a_model_of_one_channel_and_a_system_that_is_silent(tmp_path, tiny_sets):
     model = tiny_checkpoint(tmp_path / "model", features="mel")
     folder = other_program(tmp_path / "quiet", "Quiet")
