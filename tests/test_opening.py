@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from songs import write_bands
 
 from cocola_lib.classification import shortcuts
@@ -50,3 +51,8 @@ def test_defects_are_counted_in_words_that_fit_their_number():
     columns = ["lengths differ by (s)", "stems that never sound", "clipped samples"]
     told = opening.what_defects(pd.DataFrame([(0.0, 1, 0), (0.5, 0, 9)], columns=columns)).text
     assert "1 of 2 tracks; 1 stem never sounds; 1 track has clipped samples." in told
+
+
+def test_tracks_that_are_all_shorter_than_a_window_are_refused_in_a_line(tmp_path):
+    with pytest.raises(ValueError, match=r"^no window of 5 s: the longest track has 4\.0 s; add longer tracks$"):
+        opening.overview(write_bands(tmp_path, n=2, seconds=4.0))

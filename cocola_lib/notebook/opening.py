@@ -71,7 +71,13 @@ def what_scores_say(true: np.ndarray, random: np.ndarray, table: pd.DataFrame, n
 
 # ------------------------------------------------------------------ 01
 def overview(tracks: Sequence[Track]) -> pd.DataFrame:
-    """Tracks, minutes and stems per track of every data set and split."""
+    """Tracks, minutes and stems per track of every data set and split.
+
+    Raises:
+        ValueError: no track is as long as a window, so that there is nothing to look at.
+    """
+    if (longest := max(track.duration_s for track in tracks)) < WINDOW_S:
+        raise ValueError(f"no window of {WINDOW_S:g} s: the longest track has {longest:.1f} s; add longer tracks")
     rows = [
         {"data set": t.dataset, "split": t.split, "minutes": t.duration_s / 60, "stems": len(t.stems)} for t in tracks
     ]
