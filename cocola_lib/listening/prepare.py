@@ -71,9 +71,7 @@ def _check_place(folder: Path) -> None:
     check_writable(folder / "study.json")
     if not folder.is_dir() or (folder / "study.json").exists():
         return
-    there = sorted(
-        path.name for path in folder.iterdir() if not path.name.startswith(".")
-    )  # what a kill left is hidden
+    there = sorted(path.name for path in folder.iterdir() if path.name[0] != ".")  # what a kill left is hidden
     readme = folder / "README.txt"
     if there and not (readme.is_file() and readme.read_text(encoding="utf-8", errors="replace") == README):
         raise ValueError(f"{folder}: holds something else, such as {there[0]}; choose a new folder")
