@@ -46,7 +46,8 @@ reference: .venv/installed
 		{ echo "error: $(PYTHON) is older than 3.11; try make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip # older ones take twice as long
-	$(BIN)/pip install --quiet --no-compile --editable ".[test]" # Python compiles what it imports, not all of 7 GB
+	@# without a banner about editable installations; Python compiles what it imports, not all of 7 GB in advance
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-compile --editable ".[test]"
 	@touch $@
 
 # what numba compiles and keeps, made once: two processes that compile it at the same time can spoil it
